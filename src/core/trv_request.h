@@ -1,0 +1,52 @@
+
+/*
+ * Bodies of the revocation API: JSON -> typed request, and every message that
+ * says what is wrong with one.
+ *
+ * Limits for untrusted input: body 1 MiB, depth 8, 1000 tokens or ids,
+ * token 8 KiB, reason 256 characters (Unicode code points).
+ * No message repeats a token; ids are named, tokens by their index.
+ */
+
+#ifndef TRV_REQUEST_H
+#define TRV_REQUEST_H
+
+#include "trv_id.h"
+
+
+#define TRV_REQUEST_MAX_LEN     (1024 * 1024)    /* bytes */
+#define TRV_REQUEST_MAX_DEPTH   8
+#define TRV_REQUEST_MAX_IDS     1000
+#define TRV_REQUEST_MAX_REASON  256              /* characters */
+#define TRV_REQUEST_ERROR_LEN   256              /* bytes, with the zero */
+
+
+typedef struct {
+    trv_id_t  *ids;              /* in the order of the request, no duplicates */
+    size_t     n;
+    bool       by_token;         /* full token text was given, not ids */
+    bool       dry_run;
+    int64_t    expect;           /* -1: not given */
+    int64_t    expires_at;       /* Unix seconds; 0: not given */
+    char      *reason;           /* UTF-8, zero-terminated; NULL: not given */
+} trv_request_t;
+
+
+/*
+ * The body of POST revocations.
+ *
+ * now and max_lifetime are in seconds: expires_at (a number of Unix seconds,
+ * or RFC 3339 text in UTC) must lie after now and at most max_lifetime later.
+ *
+ * TRV_OK: the caller owns req and ends it with trv_request_destroy().
+ * TRV_INVALID: `error` holds one sentence for the client; req holds nothing.
+ * TRV_ERROR: no memory.
+ */
+trv_rc_e trv_request_parse(trv_id_hash_t *hash, const char *body, size_t len,
+    int64_t now, int64_t max_lifetime, trv_request_t *req,
+    char error[TRV_REQUEST_ERROR_LEN]);
+
+void trv_request_destroy(trv_request_t *req);
+
+
+#endif /* TRV_REQUEST_H */
