@@ -1,0 +1,63 @@
+
+/*
+ * Runs a rebuild of the table (trv_writer.h) on the event loop: the file is
+ * made and written to the disk in a thread, the entries are copied in slices.
+ */
+
+#ifndef NGX_TRV_REBUILD_H
+#define NGX_TRV_REBUILD_H
+
+#include "ngx_trv_job.h"
+#include "trv_writer.h"
+
+
+typedef enum {
+    NGX_TRV_REBUILD_IDLE = 0,
+    NGX_TRV_REBUILD_CREATE,              /* in a thread */
+    NGX_TRV_REBUILD_COPY,
+    NGX_TRV_REBUILD_SYNC                 /* in a thread */
+} ngx_trv_rebuild_state_e;
+
+
+typedef struct {
+    trv_replica_t            *replica;
+    ngx_trv_rebuild_state_e   state;
+    ngx_trv_job_t             create;
+    ngx_trv_job_t             sync;
+    ngx_log_t                *log;
+    ngx_str_t                *name;      /* of the set, for messages */
+    void                    (*wake)(void *data);         /* work can go on */
+    void                     *data;
+
+    trv_table_t               table;     /* being made by the thread */
+    int                       dir;
+    int                       fd;        /* of the table being synced */
+    char                      file[TRV_TABLE_NAME_LEN];
+    uint64_t                  capacity;
+    uint64_t                  generation;
+    trv_rc_e                  rc;        /* of the thread */
+    ngx_err_t                 err;
+
+    uint16_t                  first_day;
+    ngx_msec_t                retry;     /* not before */
+    ngx_uint_t                count;     /* rebuilds that were completed */
+    unsigned                  stopped:1; /* the lock was given up meanwhile */
+    unsigned                  failing:1; /* said already */
+} ngx_trv_rebuild_t;
+
+
+/* once per worker; NGX_OK or NGX_ERROR */
+ngx_int_t ngx_trv_rebuild_init(ngx_trv_rebuild_t *rb, ngx_cycle_t *cycle);
+
+/* starts one if it is needed; want, first_day: see trv_writer_rebuild_needed() */
+void ngx_trv_rebuild_check(ngx_trv_rebuild_t *rb, uint64_t want,
+    uint16_t first_day);
+
+/* copies at most n slots: NGX_AGAIN: more to copy now, NGX_OK: nothing to do */
+ngx_int_t ngx_trv_rebuild_work(ngx_trv_rebuild_t *rb, size_t n);
+
+/* the lock is about to be given up: drops what is under way */
+void ngx_trv_rebuild_stop(ngx_trv_rebuild_t *rb);
+
+
+#endif /* NGX_TRV_REBUILD_H */

@@ -1,0 +1,102 @@
+
+/*
+ * What the parts of src/http share: configuration and request context.
+ */
+
+#ifndef NGX_HTTP_TRV_H
+#define NGX_HTTP_TRV_H
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_trv_set.h"
+#include "trv_bearer.h"
+#include "trv_policy.h"
+
+
+#define NGX_HTTP_TRV_STALE_DENY   0
+#define NGX_HTTP_TRV_STALE_ALLOW  1
+#define NGX_HTTP_TRV_STALE_OFF    2
+
+#define NGX_HTTP_TRV_PHASE_ACCESS     0
+#define NGX_HTTP_TRV_PHASE_PREACCESS  1
+
+
+/* where a call may carry its token */
+typedef enum {
+    NGX_HTTP_TRV_BEARER = 0,
+    NGX_HTTP_TRV_ARG,
+    NGX_HTTP_TRV_HEADER,
+    NGX_HTTP_TRV_COOKIE
+} ngx_http_trv_place_e;
+
+
+typedef struct {
+    ngx_http_trv_place_e   place;
+    ngx_str_t              name;         /* of a header: lower case */
+    ngx_uint_t             hash;         /* of a header: as nginx hashes it */
+} ngx_http_trv_source_t;
+
+
+typedef struct {
+    ngx_array_t            sets;         /* of ngx_trv_set_t * */
+} ngx_http_trv_main_conf_t;
+
+
+typedef struct {
+    ngx_trv_set_t            *set;       /* NULL: off */
+    ngx_array_t              *sources;   /* of ngx_http_trv_source_t */
+    ngx_uint_t                missing_allow;
+    ngx_msec_t                stale_ms;
+    ngx_uint_t                stale;     /* deny, allow, off */
+    ngx_uint_t                phase;
+    ngx_flag_t                dry_run;
+    ngx_str_t                 realm;
+    ngx_uint_t                log_level;
+
+    ngx_trv_set_t            *admin;     /* NULL: not an admin location */
+    ngx_http_complex_value_t *principal;
+} ngx_http_trv_loc_conf_t;
+
+
+typedef enum {
+    NGX_HTTP_TRV_NONE = 0,               /* off, or not judged */
+    NGX_HTTP_TRV_PASSED,
+    NGX_HTTP_TRV_REVOKED,
+    NGX_HTTP_TRV_MISSING,
+    NGX_HTTP_TRV_MALFORMED,
+    NGX_HTTP_TRV_STALE,
+    NGX_HTTP_TRV_NOT_READY
+} ngx_http_trv_verdict_e;
+
+
+/* survives internal redirects, see ngx_http_trv_ctx() */
+typedef struct {
+    ngx_http_trv_verdict_e    verdict;
+    unsigned                  dry_run:1;         /* would have been refused */
+    unsigned                  has_id:1;
+    trv_id_t                  id;
+} ngx_http_trv_ctx_t;
+
+
+extern ngx_module_t  ngx_http_token_revoke_module;
+
+
+/* ngx_http_trv_access.c */
+ngx_int_t ngx_http_trv_access_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_trv_preaccess_handler(ngx_http_request_t *r);
+ngx_http_trv_ctx_t *ngx_http_trv_ctx(ngx_http_request_t *r, ngx_uint_t create);
+
+/* whether this edge can judge calls here now: PASSED, STALE or NOT_READY */
+ngx_http_trv_verdict_e ngx_http_trv_currency(ngx_trv_set_t *set,
+    ngx_http_trv_loc_conf_t *lcf);
+
+/* ngx_http_trv_variables.c */
+ngx_int_t ngx_http_trv_variables_add(ngx_conf_t *cf);
+
+/* ngx_http_trv_admin.c */
+ngx_int_t ngx_http_trv_admin_handler(ngx_http_request_t *r);
+
+
+#endif /* NGX_HTTP_TRV_H */
