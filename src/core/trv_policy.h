@@ -56,8 +56,8 @@ const char *trv_role_name(trv_role_e role);
 /* a store, partner or operator: [A-Za-z0-9._-]{1,64} */
 bool trv_name_check(const char *name, size_t len);
 
-/* what the role may reach by this operation; with_registry: DESIGN, "registry off" */
-trv_scope_e trv_policy_scope(trv_role_e role, trv_op_e op, bool registry);
+/* what the role may reach by this operation */
+trv_scope_e trv_policy_scope(trv_role_e role, trv_op_e op);
 
 
 #endif /* TRV_POLICY_H */

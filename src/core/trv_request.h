@@ -5,7 +5,8 @@
  *
  * Limits for untrusted input: body 1 MiB, depth 8, 1000 tokens or ids,
  * token 8 KiB, reason 256 characters (Unicode code points).
- * No message repeats a token; ids are named, tokens by their index.
+ * No message repeats a token; ids are named, tokens by their index.  "partner"
+ * and "store" need the registry and are unknown members without it.
  */
 
 #ifndef TRV_REQUEST_H
@@ -17,6 +18,7 @@
 #define TRV_REQUEST_MAX_LEN     (1024 * 1024)    /* bytes */
 #define TRV_REQUEST_MAX_DEPTH   8
 #define TRV_REQUEST_MAX_IDS     1000
+#define TRV_REQUEST_MAX_TOKEN   8192             /* bytes */
 #define TRV_REQUEST_MAX_REASON  256              /* characters */
 #define TRV_REQUEST_ERROR_LEN   256              /* bytes, with the zero */
 

@@ -1,0 +1,360 @@
+
+/*
+ * One character table says what a token may hold, one what a name may hold.
+ * All that is not to the letter is refused: whatever we would trim or repair,
+ * the upstream might read in another way, and a revoked token would pass in
+ * the spelling that we do not know.
+ */
+
+#include <string.h>
+#include <strings.h>
+
+#include "trv_bearer.h"
+
+
+typedef struct {
+    const char  *p;
+    const char  *end;
+} trv_bearer_rest_t;
+
+
+static bool trv_bearer_scheme_char(char c);
+static bool trv_bearer_token_char(char c);
+static bool trv_bearer_hidden(const char *p, const char *end);
+static trv_rc_e trv_bearer_decode(const char *p, size_t len, char *buf,
+    size_t *decoded_len);
+static int trv_bearer_hex_digit(char c);
+static trv_rc_e trv_bearer_pair(const char *pair, size_t len,
+    const trv_str_t *name, char *buf, trv_str_t *token);
+static bool trv_bearer_next(trv_bearer_rest_t *rest, const char *separators,
+    trv_str_t *part);
+
+
+static const char  trv_bearer_word[] = "bearer";
+
+
+trv_rc_e
+trv_bearer_parse(const char *value, size_t len, trv_str_t *token)
+{
+    const char  *p, *end;
+
+    p = value;
+    end = value + len;
+
+    if (len == 0) {
+        return TRV_DECLINED;
+    }
+
+    while (p < end && trv_bearer_scheme_char(*p)) {
+        p++;
+    }
+
+    if (p == value || (p < end && *p != ' ')) {
+        return TRV_INVALID;              /* no scheme that all agree on */
+    }
+
+    if (p - value != sizeof(trv_bearer_word) - 1
+        || strncasecmp(value, trv_bearer_word, p - value) != 0)
+    {
+        return trv_bearer_hidden(p, end) ? TRV_INVALID : TRV_DECLINED;
+    }
+
+    while (p < end && *p == ' ') {
+        p++;
+    }
+
+    if (trv_bearer_token_check(p, end - p) != TRV_OK) {
+        return TRV_INVALID;
+    }
+
+    token->data = p;
+    token->len = end - p;
+
+    return TRV_OK;
+}
+
+
+trv_rc_e
+trv_bearer_token_check(const char *value, size_t len)
+{
+    const char  *p, *end;
+
+    if (len == 0 || len > TRV_BEARER_MAX_LEN) {
+        return TRV_INVALID;
+    }
+
+    p = value;
+    end = value + len;
+
+    while (p < end && trv_bearer_token_char(*p)) {
+        p++;
+    }
+
+    if (p == value) {
+        return TRV_INVALID;
+    }
+
+    while (p < end && *p == '=') {
+        p++;
+    }
+
+    return (p == end) ? TRV_OK : TRV_INVALID;
+}
+
+
+trv_rc_e
+trv_bearer_arg(const char *query, size_t len, const trv_str_t *name, char *buf,
+    trv_str_t *token)
+{
+    trv_rc_e           rc;
+    trv_str_t          pair;
+    unsigned           found;
+    trv_bearer_rest_t  rest;
+
+    found = 0;
+
+    rest.p = query;
+    rest.end = query + len;
+
+    while (trv_bearer_next(&rest, "&;", &pair)) {
+        rc = trv_bearer_pair(pair.data, pair.len, name, buf, token);
+
+        if (rc == TRV_DECLINED) {
+            continue;
+        }
+
+        if (rc != TRV_OK || found++) {
+            return TRV_INVALID;
+        }
+    }
+
+    return found ? TRV_OK : TRV_DECLINED;
+}
+
+
+trv_rc_e
+trv_bearer_cookie(const char *value, size_t len, const trv_str_t *name,
+    trv_str_t *token)
+{
+    unsigned           found;
+    trv_str_t          pair;
+    trv_bearer_rest_t  rest;
+
+    found = 0;
+
+    rest.p = value;
+    rest.end = value + len;
+
+    /* a comma separated cookies once (RFC 2965), and some still read it so */
+
+    while (trv_bearer_next(&rest, ";,", &pair)) {
+
+        while (pair.len && (*pair.data == ' ' || *pair.data == '\t')) {
+            pair.data++;
+            pair.len--;
+        }
+
+        if (pair.len <= name->len
+            || memcmp(pair.data, name->data, name->len) != 0)
+        {
+            continue;
+        }
+
+        if (pair.data[name->len] == ' ' || pair.data[name->len] == '\t') {
+            return TRV_INVALID;          /* some would trim it */
+        }
+
+        if (pair.data[name->len] != '=') {
+            continue;
+        }
+
+        token->data = pair.data + name->len + 1;
+        token->len = pair.len - name->len - 1;
+
+        if (found++
+            || trv_bearer_token_check(token->data, token->len) != TRV_OK)
+        {
+            return TRV_INVALID;
+        }
+    }
+
+    return found ? TRV_OK : TRV_DECLINED;
+}
+
+
+/* "tchar" of RFC 9110, 5.6.2 */
+
+static bool
+trv_bearer_scheme_char(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
+           || (c >= '0' && c <= '9')
+           || (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
+}
+
+
+/* all of b64token but the padding at its end */
+
+static bool
+trv_bearer_token_char(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
+           || (c >= '0' && c <= '9')
+           || c == '-' || c == '.' || c == '_' || c == '~' || c == '+'
+           || c == '/';
+}
+
+
+/*
+ * Whether the credentials of another scheme hold bearer credentials too:
+ * "Basic x, Bearer y" is what a proxy makes of two headers, and some upstream
+ * takes the second.
+ */
+
+static bool
+trv_bearer_hidden(const char *p, const char *end)
+{
+    const size_t  len = sizeof(trv_bearer_word) - 1;
+
+    while ((p = memchr(p, ',', end - p)) != NULL) {
+
+        do {
+            p++;
+        } while (p < end && (*p == ' ' || *p == '\t'));
+
+        if ((size_t) (end - p) >= len
+            && strncasecmp(p, trv_bearer_word, len) == 0
+            && (p + len == end || p[len] == ' ' || p[len] == '\t'))
+        {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
+/* one argument; the name is compared in the spelling of any upstream */
+
+static trv_rc_e
+trv_bearer_pair(const char *pair, size_t len, const trv_str_t *name, char *buf,
+    trv_str_t *token)
+{
+    size_t       name_len, decoded_len;
+    const char  *equal;
+
+    equal = memchr(pair, '=', len);
+    name_len = equal ? (size_t) (equal - pair) : len;
+
+    if (trv_bearer_decode(pair, name_len, buf, &decoded_len) != TRV_OK
+        || decoded_len != name->len
+        || strncasecmp(buf, name->data, name->len) != 0)
+    {
+        return TRV_DECLINED;
+    }
+
+    if (equal == NULL || name_len != name->len
+        || memcmp(pair, name->data, name->len) != 0)
+    {
+        return TRV_INVALID;              /* the name in another spelling */
+    }
+
+    equal++;
+    len -= name_len + 1;
+
+    /* a raw plus is a plus to some and a blank to others */
+
+    if (memchr(equal, '+', len) != NULL
+        || trv_bearer_decode(equal, len, buf, &decoded_len) != TRV_OK)
+    {
+        return TRV_INVALID;
+    }
+
+    token->data = buf;
+    token->len = decoded_len;
+
+    return trv_bearer_token_check(token->data, token->len);
+}
+
+
+/* percent-encoding (RFC 3986, 2.1); TRV_INVALID: a broken escape */
+
+static trv_rc_e
+trv_bearer_decode(const char *p, size_t len, char *buf, size_t *decoded_len)
+{
+    int          hi, lo;
+    char        *dst;
+    const char  *end;
+
+    dst = buf;
+    end = p + len;
+
+    while (p < end) {
+
+        if (*p != '%') {
+            *dst++ = *p++;
+            continue;
+        }
+
+        if (end - p < 3) {
+            return TRV_INVALID;
+        }
+
+        hi = trv_bearer_hex_digit(p[1]);
+        lo = trv_bearer_hex_digit(p[2]);
+
+        if (hi < 0 || lo < 0) {
+            return TRV_INVALID;
+        }
+
+        *dst++ = (char) (hi << 4 | lo);
+        p += 3;
+    }
+
+    *decoded_len = dst - buf;
+
+    return TRV_OK;
+}
+
+
+static int
+trv_bearer_hex_digit(char c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+
+    c |= 0x20;
+
+    return (c >= 'a' && c <= 'f') ? c - 'a' + 10 : -1;
+}
+
+
+/* the next part that is not empty, up to any of two separators */
+
+static bool
+trv_bearer_next(trv_bearer_rest_t *rest, const char *separators,
+    trv_str_t *part)
+{
+    while (rest->p < rest->end) {
+        part->data = rest->p;
+
+        while (rest->p < rest->end && *rest->p != separators[0]
+               && *rest->p != separators[1])
+        {
+            rest->p++;
+        }
+
+        part->len = rest->p - part->data;
+
+        if (rest->p < rest->end) {
+            rest->p++;                   /* the separator */
+        }
+
+        if (part->len) {
+            return true;
+        }
+    }
+
+    return false;
+}
