@@ -129,7 +129,7 @@ ngx_trv_follower_take(ngx_trv_set_t *set)
 static ngx_int_t
 ngx_trv_follower_init(ngx_trv_follower_t *fl)
 {
-    u_char               random[TRV_SET_ID_LEN / 2];
+    u_char               bytes[TRV_SET_ID_LEN / 2];
     char                 set_id[TRV_SET_ID_LEN + 1];
     ngx_uint_t           i;
     ngx_trv_set_t       *set;
@@ -137,11 +137,11 @@ ngx_trv_follower_init(ngx_trv_follower_t *fl)
 
     set = fl->set;
 
-    if (RAND_bytes(random, sizeof(random)) != 1) {
+    if (RAND_bytes(bytes, sizeof(bytes)) != 1) {
         return NGX_ERROR;
     }
 
-    *ngx_hex_dump((u_char *) set_id, random, sizeof(random)) = '\0';
+    *ngx_hex_dump((u_char *) set_id, bytes, sizeof(bytes)) = '\0';
 
     ngx_memzero(&conf, sizeof(trv_follow_conf_t));
 

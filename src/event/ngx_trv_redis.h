@@ -2,8 +2,8 @@
 /*
  * One connection to Redis on nginx's event loop.
  *
- *     resolve (or ask Sentinel) -> connect -> TLS, name check -> AUTH, SELECT,
- *     INFO server -> ready -> commands, pipelined
+ *     resolve -> connect -> AUTH, SELECT, INFO server -> ready -> commands,
+ *     pipelined
  *
  * A link that is lost connects again by itself, from 50 ms to 2 s later with
  * jitter, until it is destroyed.  hiredis is used for the protocol only.
@@ -24,27 +24,22 @@ struct redisReply;
 typedef struct ngx_trv_redis_s  ngx_trv_redis_t;
 
 
+#define NGX_TRV_REDIS_KEYS  6            /* of every script, see prelude.lua */
+
+
 /* where and how; made once at configuration, shared by all links of a set */
 typedef struct {
-    ngx_str_t         prefix;            /* KEYS are "{prefix}:name" */
+    ngx_str_t         prefix;            /* keys are "{prefix}:name" */
+    ngx_str_t         keys[NGX_TRV_REDIS_KEYS];
     ngx_str_t         url;               /* as configured, for messages */
-    ngx_str_t         host;              /* name, address, or unix path */
+    ngx_str_t         host;              /* name or address */
     in_port_t         port;
-    unsigned          unix_socket:1;
-    unsigned          tls:1;
     ngx_int_t         db;
     ngx_str_t         user;              /* empty: none */
     ngx_str_t         password;          /* from password_file */
-    ngx_str_t         ca;                /* files; empty: none */
-    ngx_str_t         certificate;
-    ngx_str_t         certificate_key;
-    ngx_str_t         master;            /* Sentinel's master name, or empty */
-    ngx_array_t      *sentinels;         /* of ngx_str_t "host:port" */
-    ngx_resolver_t   *resolver;          /* NULL: addresses only */
+    ngx_addr_t       *addr;              /* NULL: a name, for the resolver */
+    ngx_resolver_t   *resolver;
     ngx_msec_t        timeout;           /* connect and reply */
-#if (NGX_SSL)
-    ngx_ssl_t        *ssl;
-#endif
 } ngx_trv_redis_conf_t;
 
 
@@ -57,23 +52,18 @@ typedef void (*ngx_trv_redis_reply_pt)(void *data, struct redisReply *reply,
     ngx_uint_t sent);
 typedef void (*ngx_trv_redis_state_pt)(void *data);
 
-/* from inside a reply callback: the reply becomes the caller's, who frees it
-   with hiredis' freeReplyObject() */
-void ngx_trv_redis_keep(ngx_trv_redis_t *redis);
-
 
 /*
- * The arguments of the "redis" directive: value[1] is the URL, then
- * password_file=, ca=, certificate=, certificate_key=.  Reads the password
- * file.  Returns NGX_CONF_OK or NGX_CONF_ERROR after logging what is wrong
- * with which value.
+ * The arguments of the "redis" directive: value[0] is the URL, then
+ * password_file=.  Reads the password file.  Returns NGX_CONF_OK or
+ * NGX_CONF_ERROR after logging what is wrong with which value.
  */
 char *ngx_trv_redis_conf_parse(ngx_conf_t *cf, ngx_trv_redis_conf_t *rcf,
     ngx_str_t *value, ngx_uint_t n);
 
 /*
  * When all directives of the set are known: completeness (a name needs a
- * resolver), the TLS context.  rcf must live in cf->pool.
+ * resolver), the keys.
  */
 char *ngx_trv_redis_conf_init(ngx_conf_t *cf, ngx_trv_redis_conf_t *rcf);
 
@@ -90,6 +80,10 @@ ngx_trv_redis_t *ngx_trv_redis_create(ngx_trv_redis_conf_t *rcf,
 
 /* begins to connect if it is not connected or connecting */
 void ngx_trv_redis_connect(ngx_trv_redis_t *redis);
+
+/* from inside a reply callback: the reply becomes the caller's, who frees it
+   with hiredis' freeReplyObject() */
+void ngx_trv_redis_keep(ngx_trv_redis_t *redis);
 
 /*
  * Sends a command.  Where the link is not ready it connects at once (unless it

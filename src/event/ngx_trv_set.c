@@ -289,7 +289,7 @@ ngx_trv_set_watch(ngx_trv_set_t *set, const trv_replica_state_t *state)
 
     set->stuck = stuck;
 
-    ngx_log_error(stuck ? NGX_LOG_WARN : NGX_LOG_NOTICE, set->log, 0,
+    ngx_log_error((stuck ? NGX_LOG_WARN : NGX_LOG_NOTICE), set->log, 0,
                   "token revocation set \"%V\": the writer %s", &set->name,
                   stuck ? "has made no progress for 5 seconds"
                         : "goes on");

@@ -27,11 +27,12 @@ typedef struct ngx_trv_follower_s  ngx_trv_follower_t;
 
 typedef struct {
     /* configuration */
+    u_char                *file;         /* where the block is; NULL: named */
+    ngx_uint_t             line;         /* by a location only */
     ngx_str_t              name;
     ngx_str_t              node;
     ngx_path_t            *path;         /* directory of the replica */
     ngx_trv_redis_conf_t   redis;        /* prefix and timeout are in here */
-    ngx_flag_t             registry;
     time_t                 max_lifetime;         /* seconds */
     ngx_int_t              log_length;           /* entries */
     ngx_int_t              wait_replicas;

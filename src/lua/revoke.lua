@@ -5,14 +5,15 @@
 --
 -- ARGV   1 by  2 why  3 "1": somebody waits for all edges  4 log length
 --        5 max_lifetime, seconds  6 "1": dry run, change nothing
---        7.. id, expiry, id, expiry ...; expiry 0: not known
+--        7 "1": WAIT follows, so write something even if nothing is new
+--        8.. id, expiry, id, expiry ...; expiry 0: not known
 -- reply  last log id, replication id, then for each id: already (1, 0), expiry
 -- error  INVALID: an expiry that is over, nothing was changed
 
 local max_lifetime = tonumber(ARGV[5])
 local reply, changes, words = {log_last(), (replication_id())}, {}, {}
 
-for i = 7, #ARGV, 2 do
+for i = 8, #ARGV, 2 do
   local id, expiry = ARGV[i], tonumber(ARGV[i + 1])
   local was = tonumber(redis.call('ZSCORE', REVOKED, id) or nil)
   local slack = 0
@@ -37,7 +38,15 @@ for i = 7, #ARGV, 2 do
   reply[#reply + 1] = new and expiry or was
 end
 
-if ARGV[6] == '1' or #changes == 0 then
+if ARGV[6] == '1' then
+  return reply
+end
+
+if #changes == 0 then
+  -- WAIT counts the replicas that have what this connection wrote last
+  if ARGV[7] == '1' then
+    redis.call('HSET', META, 'waited', now_ms)
+  end
   return reply
 end
 
