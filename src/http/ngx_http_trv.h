@@ -19,8 +19,14 @@
 #define NGX_HTTP_TRV_STALE_ALLOW  1
 #define NGX_HTTP_TRV_STALE_OFF    2
 
+#define NGX_HTTP_TRV_STALE_MS      (3600 * 1000)
+#define NGX_HTTP_TRV_STALE_MIN_MS  3000
+
 #define NGX_HTTP_TRV_PHASE_ACCESS     0
 #define NGX_HTTP_TRV_PHASE_PREACCESS  1
+
+
+#define NGX_HTTP_TRV_RETRY_SEC    "1"    /* Retry-After of every 503 */
 
 
 /* where a call may carry its token */
@@ -34,8 +40,9 @@ typedef enum {
 
 typedef struct {
     ngx_http_trv_place_e   place;
-    ngx_str_t              name;         /* of a header: lower case */
-    ngx_uint_t             hash;         /* of a header: as nginx hashes it */
+    ngx_str_t              name;         /* of the argument or cookie */
+    ngx_str_t              header;       /* lower case; empty: none */
+    ngx_uint_t             hash;         /* of it, as nginx hashes it */
 } ngx_http_trv_source_t;
 
 
@@ -48,14 +55,15 @@ typedef struct {
     ngx_trv_set_t            *set;       /* NULL: off */
     ngx_array_t              *sources;   /* of ngx_http_trv_source_t */
     ngx_uint_t                missing_allow;
-    ngx_msec_t                stale_ms;
     ngx_uint_t                stale;     /* deny, allow, off */
+    ngx_msec_t                stale_ms;
     ngx_uint_t                phase;
     ngx_flag_t                dry_run;
     ngx_str_t                 realm;
     ngx_uint_t                log_level;
 
     ngx_trv_set_t            *admin;     /* NULL: not an admin location */
+    size_t                    admin_len;         /* of the location's prefix */
     ngx_http_complex_value_t *principal;
 } ngx_http_trv_loc_conf_t;
 
@@ -76,27 +84,48 @@ typedef struct {
     ngx_http_trv_verdict_e    verdict;
     unsigned                  dry_run:1;         /* would have been refused */
     unsigned                  has_id:1;
+    unsigned                  refused:1;         /* header fields are set */
     trv_id_t                  id;
+    void                     *admin;     /* ngx_http_trv_admin_t, if it is one */
 } ngx_http_trv_ctx_t;
 
 
 extern ngx_module_t  ngx_http_token_revoke_module;
 
 
+/* ngx_http_trv_set.c: the set of this name, defined or to be defined yet */
+ngx_trv_set_t *ngx_http_trv_set_get(ngx_conf_t *cf, ngx_str_t *name);
+char *ngx_http_trv_set_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
 /* ngx_http_trv_access.c */
 ngx_int_t ngx_http_trv_access_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_trv_preaccess_handler(ngx_http_request_t *r);
+
+/* NULL: the call was not judged, or there is no memory for a new one */
 ngx_http_trv_ctx_t *ngx_http_trv_ctx(ngx_http_request_t *r, ngx_uint_t create);
 
 /* whether this edge can judge calls here now: PASSED, STALE or NOT_READY */
 ngx_http_trv_verdict_e ngx_http_trv_currency(ngx_trv_set_t *set,
     ngx_http_trv_loc_conf_t *lcf);
 
-/* ngx_http_trv_variables.c */
-ngx_int_t ngx_http_trv_variables_add(ngx_conf_t *cf);
+/*
+ * ngx_http_trv_token.c: the one token of a call.  NGX_OK; NGX_DECLINED: none;
+ * NGX_ABORT: malformed, or more than one; NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_http_trv_token_find(ngx_http_request_t *r,
+    ngx_array_t *sources, trv_str_t *token);
+char *ngx_http_trv_token_conf(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_trv_token_conf_default(ngx_conf_t *cf,
+    ngx_http_trv_loc_conf_t *lcf);
 
-/* ngx_http_trv_admin.c */
-ngx_int_t ngx_http_trv_admin_handler(ngx_http_request_t *r);
+/* ngx_http_trv_refusal.c: what the handler returns for a call not let in */
+ngx_int_t ngx_http_trv_refuse(ngx_http_request_t *r,
+    ngx_http_trv_loc_conf_t *lcf, ngx_http_trv_ctx_t *ctx);
+
+/* ngx_http_trv_variables.c */
+extern const ngx_str_t  ngx_http_trv_verdict_names[];
+
+ngx_int_t ngx_http_trv_variables_add(ngx_conf_t *cf);
 
 
 #endif /* NGX_HTTP_TRV_H */

@@ -1,0 +1,252 @@
+
+#include "ngx_http_trv.h"
+
+
+#define NGX_HTTP_TRV_AHEAD_MS  2000      /* workers' clocks differ a little */
+
+
+static ngx_int_t ngx_http_trv_access(ngx_http_request_t *r,
+    ngx_http_trv_loc_conf_t *lcf);
+static ngx_http_trv_verdict_e ngx_http_trv_judge(ngx_http_request_t *r,
+    ngx_http_trv_loc_conf_t *lcf, ngx_http_trv_ctx_t *ctx);
+static void ngx_http_trv_log(ngx_http_request_t *r,
+    ngx_http_trv_loc_conf_t *lcf, ngx_http_trv_ctx_t *ctx);
+static void ngx_http_trv_ctx_cleanup(void *data);
+
+
+ngx_int_t
+ngx_http_trv_access_handler(ngx_http_request_t *r)
+{
+    ngx_http_trv_loc_conf_t  *lcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_token_revoke_module);
+
+    if (lcf->set == NULL || lcf->phase != NGX_HTTP_TRV_PHASE_ACCESS) {
+        return NGX_DECLINED;
+    }
+
+    return ngx_http_trv_access(r, lcf);
+}
+
+
+/* nginx keeps subrequests out of the access phase, and we out of this one */
+
+ngx_int_t
+ngx_http_trv_preaccess_handler(ngx_http_request_t *r)
+{
+    ngx_http_trv_loc_conf_t  *lcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_token_revoke_module);
+
+    if (lcf->set == NULL || lcf->phase != NGX_HTTP_TRV_PHASE_PREACCESS
+        || r != r->main)
+    {
+        return NGX_DECLINED;
+    }
+
+    return ngx_http_trv_access(r, lcf);
+}
+
+
+static ngx_int_t
+ngx_http_trv_access(ngx_http_request_t *r, ngx_http_trv_loc_conf_t *lcf)
+{
+    ngx_http_trv_ctx_t  *ctx;
+
+    ctx = ngx_http_trv_ctx(r, 1);
+    if (ctx == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ctx->dry_run = 0;
+    ctx->has_id = 0;
+    ctx->verdict = ngx_http_trv_judge(r, lcf, ctx);
+
+    if (ctx->verdict == NGX_HTTP_TRV_NONE) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ctx->verdict == NGX_HTTP_TRV_PASSED
+        || (ctx->verdict == NGX_HTTP_TRV_STALE
+            && lcf->stale == NGX_HTTP_TRV_STALE_ALLOW))
+    {
+        return NGX_DECLINED;
+    }
+
+    ctx->dry_run = lcf->dry_run;
+
+    ngx_http_trv_log(r, lcf, ctx);
+
+    return lcf->dry_run ? NGX_DECLINED : ngx_http_trv_refuse(r, lcf, ctx);
+}
+
+
+/* NONE: the system failed us */
+
+static ngx_http_trv_verdict_e
+ngx_http_trv_judge(ngx_http_request_t *r, ngx_http_trv_loc_conf_t *lcf,
+    ngx_http_trv_ctx_t *ctx)
+{
+    trv_rc_e                 rc;
+    ngx_int_t                found;
+    trv_str_t                token;
+    ngx_http_trv_verdict_e   currency;
+
+    found = ngx_http_trv_token_find(r, lcf->sources, &token);
+
+    if (found == NGX_ABORT) {
+        return NGX_HTTP_TRV_MALFORMED;
+    }
+
+    if (found == NGX_DECLINED) {
+        return lcf->missing_allow ? NGX_HTTP_TRV_PASSED : NGX_HTTP_TRV_MISSING;
+    }
+
+    if (found == NGX_ERROR
+        || trv_id_digest(lcf->set->hash, token.data, token.len, &ctx->id)
+           != TRV_OK)
+    {
+        return NGX_HTTP_TRV_NONE;
+    }
+
+    ctx->has_id = 1;
+
+    rc = trv_replica_lookup(lcf->set->replica, &ctx->id);
+
+    /* present means refused, however old that knowledge is */
+
+    if (rc == TRV_OK) {
+        return NGX_HTTP_TRV_REVOKED;
+    }
+
+    currency = ngx_http_trv_currency(lcf->set, lcf);
+
+    if (currency == NGX_HTTP_TRV_PASSED && rc == TRV_ERROR
+        && lcf->stale != NGX_HTTP_TRV_STALE_OFF)
+    {
+        return NGX_HTTP_TRV_STALE;       /* cannot map the table in force */
+    }
+
+    return currency;
+}
+
+
+ngx_http_trv_verdict_e
+ngx_http_trv_currency(ngx_trv_set_t *set, ngx_http_trv_loc_conf_t *lcf)
+{
+    uint64_t        contact;
+    ngx_msec_int_t  age;
+
+    if (lcf->stale == NGX_HTTP_TRV_STALE_OFF) {
+        return NGX_HTTP_TRV_PASSED;
+    }
+
+    if (!trv_replica_ready(set->replica)) {
+        return NGX_HTTP_TRV_NOT_READY;
+    }
+
+    /* the clock is monotonic and the same for all workers of this machine */
+
+    contact = trv_replica_contact_ms(set->replica);
+    age = (ngx_msec_int_t) (ngx_current_msec - contact);
+
+    if (contact == 0
+        || age < -NGX_HTTP_TRV_AHEAD_MS
+        || age > (ngx_msec_int_t) lcf->stale_ms
+        || trv_replica_full(set->replica))
+    {
+        return NGX_HTTP_TRV_STALE;
+    }
+
+    return NGX_HTTP_TRV_PASSED;
+}
+
+
+/*
+ * nginx' own log handler would add the request line, which may hold a token
+ * in the query: what is said about the request is said here.
+ */
+
+static void
+ngx_http_trv_log(ngx_http_request_t *r, ngx_http_trv_loc_conf_t *lcf,
+    ngx_http_trv_ctx_t *ctx)
+{
+    char                  hex[TRV_ID_HEX_LEN];
+    ngx_log_t            *log;
+    ngx_str_t             id;
+    ngx_log_handler_pt    handler;
+
+    ngx_str_set(&id, "-");
+
+    if (ctx->has_id) {
+        trv_id_format(&ctx->id, hex);
+        id.data = (u_char *) hex;
+        id.len = 8;
+    }
+
+    log = r->connection->log;
+    handler = log->handler;
+    log->handler = NULL;
+
+    ngx_log_error(lcf->log_level, log, 0,
+                  "token revocation%s: %V, token id: %V, set: \"%V\", "
+                  "client: %V, method: %V, uri: \"%V\"",
+                  ctx->dry_run ? ", dry run" : "",
+                  &ngx_http_trv_verdict_names[ctx->verdict], &id,
+                  &lcf->set->name, &r->connection->addr_text,
+                  &r->method_name, &r->uri);
+
+    log->handler = handler;
+}
+
+
+/*
+ * An internal redirect clears the contexts of modules; the cleanup record of
+ * the pool lives on, for the variables in the log of the request.
+ */
+
+ngx_http_trv_ctx_t *
+ngx_http_trv_ctx(ngx_http_request_t *r, ngx_uint_t create)
+{
+    ngx_pool_cleanup_t  *cln;
+    ngx_http_trv_ctx_t  *ctx;
+
+    r = r->main;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_token_revoke_module);
+
+    if (ctx == NULL && (r->internal || r->filter_finalize)) {
+
+        for (cln = r->pool->cleanup; cln; cln = cln->next) {
+            if (cln->handler == ngx_http_trv_ctx_cleanup) {
+                ctx = cln->data;
+                ngx_http_set_ctx(r, ctx, ngx_http_token_revoke_module);
+                break;
+            }
+        }
+    }
+
+    if (ctx || !create) {
+        return ctx;
+    }
+
+    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_trv_ctx_t));
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    cln->handler = ngx_http_trv_ctx_cleanup;
+
+    ctx = cln->data;
+    ngx_memzero(ctx, sizeof(ngx_http_trv_ctx_t));
+    ngx_http_set_ctx(r, ctx, ngx_http_token_revoke_module);
+
+    return ctx;
+}
+
+
+static void
+ngx_http_trv_ctx_cleanup(void *data)
+{
+    /* only marks the record */
+}

@@ -1,0 +1,274 @@
+
+#include "ngx_http_trv.h"
+
+
+typedef struct {
+    ngx_uint_t   found;                  /* tokens */
+    ngx_uint_t   authorizations;
+    ngx_uint_t   broken;
+    trv_str_t   *token;                  /* the last one */
+} ngx_http_trv_search_t;
+
+
+static void ngx_http_trv_token_header(ngx_http_trv_search_t *search,
+    ngx_http_trv_source_t *source, ngx_str_t *value);
+static ngx_int_t ngx_http_trv_token_arg(ngx_http_trv_search_t *search,
+    ngx_http_trv_source_t *source, ngx_http_request_t *r);
+static void ngx_http_trv_token_count(ngx_http_trv_search_t *search,
+    trv_rc_e rc, trv_str_t *token);
+static char *ngx_http_trv_token_source(ngx_conf_t *cf,
+    ngx_http_trv_source_t *source, ngx_str_t *value);
+
+
+typedef struct {
+    ngx_str_t               prefix;
+    ngx_http_trv_place_e    place;
+} ngx_http_trv_place_name_t;
+
+
+static ngx_http_trv_place_name_t  ngx_http_trv_places[] = {
+    { ngx_string("arg="), NGX_HTTP_TRV_ARG },
+    { ngx_string("header="), NGX_HTTP_TRV_HEADER },
+    { ngx_string("cookie="), NGX_HTTP_TRV_COOKIE },
+    { ngx_null_string, 0 }
+};
+
+
+/*
+ * All places are looked at, each to its end: a second token anywhere means
+ * that the upstream may read another one than we do.
+ */
+
+ngx_int_t
+ngx_http_trv_token_find(ngx_http_request_t *r, ngx_array_t *sources,
+    trv_str_t *token)
+{
+    ngx_uint_t              i, n;
+    ngx_list_part_t        *part;
+    ngx_table_elt_t        *h;
+    ngx_http_trv_search_t   search;
+    ngx_http_trv_source_t  *source;
+
+    source = sources->elts;
+
+    search.found = 0;
+    search.authorizations = 0;
+    search.broken = 0;
+    search.token = token;
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            for (n = 0; n < sources->nelts; n++) {
+
+                if (h[i].hash == source[n].hash
+                    && h[i].key.len == source[n].header.len
+                    && ngx_memcmp(h[i].lowcase_key, source[n].header.data,
+                                  h[i].key.len)
+                       == 0)
+                {
+                    ngx_http_trv_token_header(&search, &source[n],
+                                              &h[i].value);
+                }
+            }
+        }
+    }
+
+    for (n = 0; n < sources->nelts; n++) {
+        if (source[n].place == NGX_HTTP_TRV_ARG && r->args.len
+            && ngx_http_trv_token_arg(&search, &source[n], r) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    if (search.broken || search.found > 1) {
+        return NGX_ABORT;
+    }
+
+    return search.found ? NGX_OK : NGX_DECLINED;
+}
+
+
+static void
+ngx_http_trv_token_header(ngx_http_trv_search_t *search,
+    ngx_http_trv_source_t *source, ngx_str_t *value)
+{
+    trv_rc_e   rc;
+    trv_str_t  token, name;
+
+    switch (source->place) {
+
+    case NGX_HTTP_TRV_BEARER:
+
+        /* a second Authorization, of any scheme, is one too many */
+
+        search->broken |= (search->authorizations++ > 0);
+
+        rc = trv_bearer_parse((char *) value->data, value->len, &token);
+        break;
+
+    case NGX_HTTP_TRV_COOKIE:
+        name.data = (char *) source->name.data;
+        name.len = source->name.len;
+
+        rc = trv_bearer_cookie((char *) value->data, value->len, &name,
+                               &token);
+        break;
+
+    default:
+        token.data = (char *) value->data;
+        token.len = value->len;
+
+        rc = trv_bearer_token_check(token.data, token.len);
+    }
+
+    ngx_http_trv_token_count(search, rc, &token);
+}
+
+
+static ngx_int_t
+ngx_http_trv_token_arg(ngx_http_trv_search_t *search,
+    ngx_http_trv_source_t *source, ngx_http_request_t *r)
+{
+    char       *buf;
+    trv_str_t   token, name;
+
+    buf = ngx_pnalloc(r->pool, r->args.len);
+    if (buf == NULL) {
+        return NGX_ERROR;
+    }
+
+    name.data = (char *) source->name.data;
+    name.len = source->name.len;
+
+    ngx_http_trv_token_count(search,
+                             trv_bearer_arg((char *) r->args.data, r->args.len,
+                                            &name, buf, &token),
+                             &token);
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_trv_token_count(ngx_http_trv_search_t *search, trv_rc_e rc,
+    trv_str_t *token)
+{
+    switch (rc) {
+
+    case TRV_OK:
+        search->found++;
+        *search->token = *token;
+        break;
+
+    case TRV_DECLINED:
+        break;
+
+    default:
+        search->broken = 1;
+    }
+}
+
+
+char *
+ngx_http_trv_token_conf(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_str_t                *value;
+    ngx_uint_t                i, n;
+    ngx_http_trv_source_t    *source;
+    ngx_http_trv_loc_conf_t  *lcf = conf;
+
+    if (lcf->sources != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    n = cf->args->nelts - 1;
+    value = cf->args->elts;
+
+    lcf->sources = ngx_array_create(cf->pool, n, sizeof(ngx_http_trv_source_t));
+    if (lcf->sources == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    for (i = 1; i <= n; i++) {
+        source = ngx_array_push(lcf->sources);
+
+        if (ngx_http_trv_token_source(cf, source, &value[i]) != NGX_CONF_OK) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_trv_token_conf_default(ngx_conf_t *cf, ngx_http_trv_loc_conf_t *lcf)
+{
+    ngx_http_trv_source_t  *source;
+
+    static ngx_str_t  value = ngx_string("bearer");
+
+    lcf->sources = ngx_array_create(cf->pool, 1, sizeof(ngx_http_trv_source_t));
+    if (lcf->sources == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    source = ngx_array_push(lcf->sources);
+
+    return ngx_http_trv_token_source(cf, source, &value);
+}
+
+
+static char *
+ngx_http_trv_token_source(ngx_conf_t *cf, ngx_http_trv_source_t *source,
+    ngx_str_t *value)
+{
+    ngx_http_trv_place_name_t  *place;
+
+    ngx_memzero(source, sizeof(ngx_http_trv_source_t));
+
+    if (ngx_strcmp(value->data, "bearer") == 0) {
+        ngx_str_set(&source->header, "authorization");
+        source->hash = ngx_hash_key(source->header.data, source->header.len);
+        return NGX_CONF_OK;
+    }
+
+    for (place = ngx_http_trv_places; place->prefix.len; place++) {
+        if (ngx_strncmp(value->data, place->prefix.data, place->prefix.len)
+            == 0)
+        {
+            break;
+        }
+    }
+
+    source->place = place->place;
+    source->name.data = value->data + place->prefix.len;
+    source->name.len = value->len - place->prefix.len;
+
+    if (place->prefix.len == 0
+        || !trv_name_check((char *) source->name.data, source->name.len))
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid place of a token \"%V\": it must be "
+                           "\"bearer\", or \"arg=\", \"header=\" or "
+                           "\"cookie=\" and a name of A-Z a-z 0-9 . _ -",
+                           value);
+        return NGX_CONF_ERROR;
+    }
+
+    if (source->place == NGX_HTTP_TRV_COOKIE) {
+        ngx_str_set(&source->header, "cookie");
+        source->hash = ngx_hash_key(source->header.data, source->header.len);
+    }
+
+    if (source->place == NGX_HTTP_TRV_HEADER) {
+        source->header = source->name;
+        source->hash = ngx_hash_strlow(source->header.data,
+                                       source->header.data,
+                                       source->header.len);
+    }
+
+    return NGX_CONF_OK;
+}
