@@ -1,0 +1,181 @@
+package TRV;
+
+# What every behaviour test needs: a temporary directory, real Redis servers
+# and real nginx edges in it, tokens that must show up nowhere, and the checks
+# of all logs at the end.
+
+use strict;
+use warnings;
+
+use Exporter 'import';
+use File::Find ();
+use File::Temp ();
+use Digest::SHA ();
+use JSON::PP ();
+use Test::More;
+use Time::HiRes ();
+
+our @EXPORT = qw(dir token query_token token_id redis edge fleet wait_for
+                 allow_log finish json slurp spew);
+
+my $dir;
+my (@tokens, @query_tokens, @allowed);
+our @started;                   # what is to be stopped, last one first
+
+# a test that hangs is a failure too
+$SIG{ALRM} = sub { die "the test took too long\n" };
+alarm($ENV{TRV_TEST_TIMEOUT} || 300);
+
+$SIG{INT} = $SIG{TERM} = sub { exit 1 };
+$SIG{PIPE} = 'IGNORE';
+
+
+sub dir {
+    if (!$dir) {
+        $dir = File::Temp->newdir('trv-XXXXXX', TMPDIR => 1);
+        chmod 0755, "$dir";     # workers of nginx are somebody else
+    }
+    return "$dir";
+}
+
+
+# a fresh partner token; it must never show up in any text of ours
+sub token {
+    my ($len) = @_;
+    my @chars = ('A' .. 'Z', 'a' .. 'z', 0 .. 9, '.', '_', '-');
+    my $token = '1.0_' . join '', map { $chars[rand @chars] } 1 .. 140;
+    $token = substr $token x 60, 0, $len if $len;
+    push @tokens, $token if length $token > 15;
+    return $token;
+}
+
+
+# the same for one that goes into a query, where nginx itself may log it
+sub query_token {
+    my $token = token();
+    push @query_tokens, pop @tokens;
+    return $token;
+}
+
+
+sub token_id {
+    my ($token) = @_;
+    return substr Digest::SHA::sha256_hex($token), 0, 32;
+}
+
+
+sub redis {
+    require TRV::Redis;
+    return TRV::Redis->new(@_);
+}
+
+
+sub edge {
+    require TRV::Edge;
+    return TRV::Edge->new(@_);
+}
+
+
+# edges 1 .. n of one set, ready
+sub fleet {
+    my ($n, $redis, %options) = @_;
+    my @edges = map { edge(redis => $redis, node => "edge-$_", %options) }
+                    1 .. $n;
+    $_->wait_ready for @edges;
+    return @edges;
+}
+
+
+# true once code returns true, false after so many seconds
+sub wait_for {
+    my ($seconds, $code) = @_;
+    my $end = Time::HiRes::time() + $seconds;
+    my $value;
+    until ($value = $code->()) {
+        return $value if Time::HiRes::time() > $end;
+        Time::HiRes::sleep(0.005);
+    }
+    return $value;
+}
+
+
+sub json {
+    my ($text) = @_;
+    my $value = eval { JSON::PP->new->utf8->decode($text) };
+    return defined $value ? $value : {};
+}
+
+
+sub slurp {
+    my ($path) = @_;
+    open my $fh, '<:raw', $path or return '';
+    local $/;
+    return scalar <$fh>;
+}
+
+
+sub spew {
+    my ($path, $text) = @_;
+    open my $fh, '>:raw', $path or die "$path: $!\n";
+    print $fh $text or die "$path: $!\n";
+    close $fh or die "$path: $!\n";
+    return $path;
+}
+
+
+# a severe line that the test itself provokes
+sub allow_log {
+    push @allowed, @_;
+}
+
+
+sub stop_all {
+    while (my $thing = pop @started) {
+        $thing->stop;
+    }
+}
+
+
+# the last line of every test
+sub finish {
+    stop_all();
+
+    my (@severe, @leaks);
+
+    File::Find::find({ no_chdir => 1, wanted => sub {
+        return unless -f $_;
+        my $text = slurp($_);
+
+        if (/\.log$/) {
+            for my $line (split /\n/, $text) {
+                next unless $line =~ /\[(alert|emerg)\]|Sanitizer|runtime error/;
+                next if grep { $line =~ $_ } @allowed;
+                push @severe, "$_: $line";
+            }
+        }
+
+        for my $token (@tokens) {
+            push @leaks, $_ if index($text, $token) >= 0;
+        }
+
+        for my $token (@query_tokens) {
+            push @leaks, $_ if grep { index($_, $token) >= 0 }
+                               grep { /token revocation/ || /^redis / }
+                               split /\n/, $text;
+        }
+    } }, dir());
+
+    is("@severe", '', 'no severe line in any log');
+    is("@leaks", '', 'no token in any file');
+
+    done_testing();
+}
+
+
+END {
+    my $status = $?;
+    stop_all();
+    $? = $status;
+}
+
+1;
