@@ -126,6 +126,8 @@ trv_bearer_arg(const char *query, size_t len, const trv_str_t *name, char *buf,
         if (rc != TRV_OK || found++) {
             return TRV_INVALID;
         }
+
+        buf += token->len;               /* the names to come go behind it */
     }
 
     return found ? TRV_OK : TRV_DECLINED;

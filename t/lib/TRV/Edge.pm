@@ -10,6 +10,8 @@ use warnings;
 
 use parent -norequire, 'TRV::Process';
 
+use Cwd ();
+use File::Basename ();
 use TRV::Http;
 use TRV::Process;
 use Time::HiRes ();
@@ -42,7 +44,15 @@ sub new {
 }
 
 
+# TRV_NGINX: an nginx that has the module built in; else the distribution's
 sub binary { $ENV{TRV_NGINX} || 'nginx' }
+
+sub load_line {
+    return '' if $ENV{TRV_NGINX};
+    my $build = Cwd::abs_path(File::Basename::dirname(__FILE__)
+                              . '/../../../build');
+    return "load_module $build/ngx_http_token_revoke_module.so;";
+}
 
 
 sub configure {
@@ -58,7 +68,7 @@ sub config {
     my %part = (set => '', http => '', server => '', api => '', main => '',
                 redis_line => '', %$self);
 
-    my $load = $ENV{TRV_MODULE} ? "load_module $ENV{TRV_MODULE};" : '';
+    my $load = load_line();
     my $temp = join "\n", map { "    ${_}_temp_path $part{dir}/$_;" }
                           qw(client_body proxy fastcgi uwsgi scgi);
     my $redis = $part{redis_line}
@@ -80,6 +90,9 @@ http {
     log_format verdict '\$status \$token_revoke_status \$token_revoke_id';
     access_log $part{dir}/access.log verdict;
 $temp
+    proxy_buffer_size 32k;
+    proxy_buffers 8 32k;
+    proxy_busy_buffers_size 64k;
 
     token_revoke_set partners {
         redis    $redis;
@@ -115,6 +128,7 @@ $temp
     server {
         listen unix:$part{backend};
         server_name backend;
+        large_client_header_buffers 8 32k;
 
         location / {
             add_header X-Seen \$http_authorization;
