@@ -1,10 +1,6 @@
 
 #include "ngx_http_trv_admin.h"
 #include "trv_request.h"
-#include "trv_time.h"
-
-
-#define NGX_HTTP_TRV_ADMIN_SLACK_MS  500 /* after the link's own time-out */
 
 
 typedef struct {
@@ -24,19 +20,11 @@ static const ngx_http_trv_route_t *ngx_http_trv_admin_route(
     ngx_http_trv_admin_t *ad, ngx_str_t *allow);
 static ngx_int_t ngx_http_trv_admin_principal(ngx_http_trv_admin_t *ad);
 static ngx_int_t ngx_http_trv_admin_post_check(ngx_http_trv_admin_t *ad);
-static ngx_table_elt_t *ngx_http_trv_admin_header(ngx_http_request_t *r,
-    const char *name);
 static ngx_uint_t ngx_http_trv_admin_cross_site(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_trv_admin_is_json(ngx_http_request_t *r);
 static void ngx_http_trv_admin_whoami(ngx_http_trv_admin_t *ad);
 static void ngx_http_trv_admin_ready(ngx_http_trv_admin_t *ad);
-static void ngx_http_trv_admin_send(ngx_http_trv_admin_t *ad,
-    ngx_uint_t status, const char *type, json_t *root);
-static void ngx_http_trv_admin_finish(ngx_http_trv_admin_t *ad, ngx_int_t rc);
-static void ngx_http_trv_admin_reply_handler(void *data,
-    struct redisReply *reply, ngx_uint_t sent);
-static void ngx_http_trv_admin_timer_handler(ngx_event_t *ev);
-static void ngx_http_trv_admin_cleanup(void *data);
+static static void ngx_http_trv_admin_cleanup(void *data);
 
 
 static const ngx_http_trv_route_t  ngx_http_trv_routes[] = {
@@ -282,10 +270,9 @@ ngx_http_trv_admin_post_check(ngx_http_trv_admin_t *ad)
 }
 
 
-/* the first field of this name, in lower case */
-
-static ngx_table_elt_t *
-ngx_http_trv_admin_header(ngx_http_request_t *r, const char *name)
+ngx_table_elt_t *
+ngx_http_trv_admin_header(ngx_http_request_t *r, const char *name,
+    ngx_table_elt_t *after)
 {
     size_t            len;
     ngx_uint_t        i;
@@ -298,6 +285,12 @@ ngx_http_trv_admin_header(ngx_http_request_t *r, const char *name)
         h = part->elts;
 
         for (i = 0; i < part->nelts; i++) {
+
+            if (after) {
+                after = (after == &h[i]) ? NULL : after;
+                continue;
+            }
+
             if (h[i].key.len == len
                 && ngx_memcmp(h[i].lowcase_key, name, len) == 0)
             {
@@ -322,7 +315,7 @@ ngx_http_trv_admin_cross_site(ngx_http_request_t *r)
     ngx_str_t         host;
     ngx_table_elt_t  *site, *origin;
 
-    site = ngx_http_trv_admin_header(r, "sec-fetch-site");
+    site = ngx_http_trv_admin_header(r, "sec-fetch-site", NULL);
 
     if (site && ngx_strcmp(site->value.data, "same-origin") != 0
         && ngx_strcmp(site->value.data, "none") != 0)
@@ -330,7 +323,7 @@ ngx_http_trv_admin_cross_site(ngx_http_request_t *r)
         return 1;
     }
 
-    origin = ngx_http_trv_admin_header(r, "origin");
+    origin = ngx_http_trv_admin_header(r, "origin", NULL);
     if (origin == NULL) {
         return 0;
     }
@@ -409,242 +402,6 @@ ngx_http_trv_admin_ready(ngx_http_trv_admin_t *ad)
 }
 
 
-void
-ngx_http_trv_admin_json(ngx_http_trv_admin_t *ad, ngx_uint_t status,
-    json_t *root)
-{
-    ngx_http_trv_admin_send(ad, status, "application/json", root);
-}
-
-
-void
-ngx_http_trv_admin_problem(ngx_http_trv_admin_t *ad, ngx_uint_t status,
-    const char *name, const char *detail)
-{
-    static const struct {
-        ngx_uint_t   status;
-        const char  *title;
-    } titles[] = {
-        { NGX_HTTP_BAD_REQUEST, "Bad Request" },
-        { NGX_HTTP_FORBIDDEN, "Forbidden" },
-        { NGX_HTTP_NOT_FOUND, "Not Found" },
-        { NGX_HTTP_NOT_ALLOWED, "Method Not Allowed" },
-        { NGX_HTTP_CONFLICT, "Conflict" },
-        { NGX_HTTP_REQUEST_ENTITY_TOO_LARGE, "Content Too Large" },
-        { NGX_HTTP_UNSUPPORTED_MEDIA_TYPE, "Unsupported Media Type" },
-        { NGX_HTTP_SERVICE_UNAVAILABLE, "Service Unavailable" },
-        { NGX_HTTP_GATEWAY_TIME_OUT, "Outcome Unknown" }
-    };
-
-    ngx_uint_t  i;
-
-    i = 0;
-
-    while (titles[i].status != status) {
-        i++;
-    }
-
-    if (status == NGX_HTTP_SERVICE_UNAVAILABLE
-        && ngx_http_trv_retry_after(ad->request) != NGX_OK)
-    {
-        ngx_http_trv_admin_error(ad);
-        return;
-    }
-
-    ngx_http_trv_admin_send(ad, status, "application/problem+json",
-        json_pack("{s:s+, s:s, s:i, s:s}",
-                  "type", "urn:token-revoke:problem:", name,
-                  "title", titles[i].title, "status", (int) status,
-                  "detail", detail));
-}
-
-
-void
-ngx_http_trv_admin_error(ngx_http_trv_admin_t *ad)
-{
-    ngx_http_trv_admin_finish(ad, NGX_HTTP_INTERNAL_SERVER_ERROR);
-}
-
-
-void
-ngx_http_trv_admin_unavailable(ngx_http_trv_admin_t *ad, redisReply *reply)
-{
-    if (reply) {
-        ngx_log_error(NGX_LOG_ERR, ad->request->connection->log, 0,
-                      "token revocation set \"%V\": redis answered \"%s\"",
-                      &ad->set->name,
-                      reply->type == REDIS_REPLY_ERROR ? reply->str
-                                                       : "unexpectedly");
-    }
-
-    ngx_http_trv_admin_problem(ad, NGX_HTTP_SERVICE_UNAVAILABLE,
-        "unavailable", "The revocation set cannot be read now: Redis does "
-        "not answer. What is revoked stays refused.");
-}
-
-
-static void
-ngx_http_trv_admin_send(ngx_http_trv_admin_t *ad, ngx_uint_t status,
-    const char *type, json_t *root)
-{
-    size_t      len;
-    ngx_str_t   body;
-
-    if (root == NULL) {
-        ngx_http_trv_admin_error(ad);
-        return;
-    }
-
-    len = json_dumpb(root, NULL, 0, JSON_COMPACT);
-
-    body.len = len + 1;
-    body.data = ngx_pnalloc(ad->request->pool, body.len);
-
-    if (body.data && len) {
-        (void) json_dumpb(root, (char *) body.data, len, JSON_COMPACT);
-        body.data[len] = LF;
-    }
-
-    json_decref(root);
-
-    if (body.data == NULL || len == 0
-        || ngx_http_trv_no_store(ad->request) != NGX_OK)
-    {
-        ngx_http_trv_admin_error(ad);
-        return;
-    }
-
-    /* a body that was not read is not waited for */
-
-    ad->request->expect_tested = 1;
-
-    ngx_http_trv_admin_finish(ad, ngx_http_trv_answer(ad->request, status,
-                                                      type, &body));
-}
-
-
-static void
-ngx_http_trv_admin_finish(ngx_http_trv_admin_t *ad, ngx_int_t rc)
-{
-    if (ad->timer.timer_set) {
-        ngx_del_timer(&ad->timer);
-    }
-
-    ngx_http_finalize_request(ad->request, rc);
-}
-
-
-trv_words_t *
-ngx_http_trv_admin_words(ngx_http_trv_admin_t *ad, trv_script_e script)
-{
-    trv_words_t  *words;
-
-    words = ngx_palloc(ad->request->pool, sizeof(trv_words_t));
-
-    if (words) {
-        trv_words_begin(words, script);
-    }
-
-    return words;
-}
-
-
-void
-ngx_http_trv_admin_ask(ngx_http_trv_admin_t *ad, const trv_command_t *command,
-    ngx_http_trv_admin_reply_pt reply)
-{
-    ngx_trv_set_t  *set;
-
-    set = ad->set;
-
-    if (ad->link == NULL) {
-
-        if (set->link == NULL) {
-            set->link = ngx_trv_redis_create(&set->redis, "requests", set->log,
-                                             NULL, NULL, NULL);
-        }
-
-        ad->link = set->link;
-    }
-
-    ad->reply = reply;
-
-    if (ad->link == NULL
-        || ngx_trv_redis_command(ad->link, command, 0,
-                                 ngx_http_trv_admin_reply_handler, ad)
-           != NGX_OK)
-    {
-        ngx_http_trv_admin_error(ad);
-        return;
-    }
-
-    /* the link has its own time-out; this keeps a worker that exits */
-
-    ngx_add_timer(&ad->timer, set->redis.timeout + NGX_HTTP_TRV_ADMIN_SLACK_MS);
-}
-
-
-void
-ngx_http_trv_admin_sleep(ngx_http_trv_admin_t *ad, ngx_msec_t ms,
-    ngx_http_trv_admin_pt wake)
-{
-    ad->wake = wake;
-
-    ngx_add_timer(&ad->timer, ms);
-}
-
-
-static void
-ngx_http_trv_admin_reply_handler(void *data, struct redisReply *reply,
-    ngx_uint_t sent)
-{
-    ngx_connection_t            *c;
-    ngx_http_trv_admin_t        *ad = data;
-    ngx_http_trv_admin_reply_pt  handler;
-
-    c = ad->request->connection;
-
-    ngx_http_set_log_request(c->log, ad->request);
-
-    if (ad->timer.timer_set) {
-        ngx_del_timer(&ad->timer);
-    }
-
-    handler = ad->reply;
-    ad->reply = NULL;
-
-    handler(ad, reply, sent);
-
-    ngx_http_run_posted_requests(c);
-}
-
-
-static void
-ngx_http_trv_admin_timer_handler(ngx_event_t *ev)
-{
-    ngx_connection_t       *c;
-    ngx_http_trv_admin_t   *ad = ev->data;
-    ngx_http_trv_admin_pt   wake;
-
-    if (ad->reply) {
-        ngx_trv_redis_cancel(ad->link, ad);
-        ngx_http_trv_admin_reply_handler(ad, NULL, 1);
-        return;
-    }
-
-    c = ad->request->connection;
-
-    ngx_http_set_log_request(c->log, ad->request);
-
-    wake = ad->wake;
-    ad->wake = NULL;
-
-    wake(ad);
-
-    ngx_http_run_posted_requests(c);
-}
-
-
 static void
 ngx_http_trv_admin_cleanup(void *data)
 {
@@ -684,16 +441,6 @@ ngx_http_trv_admin_by(ngx_http_trv_admin_t *ad, ngx_str_t *by)
               - by->data;
 
     return NGX_OK;
-}
-
-
-json_t *
-ngx_http_trv_admin_time(int64_t sec)
-{
-    char  text[TRV_TIME_LEN + 1];
-
-    return trv_time_format(sec, text) == TRV_OK ? json_string(text)
-                                                : json_null();
 }
 
 

@@ -60,6 +60,7 @@ void ngx_http_trv_admin_ask(ngx_http_trv_admin_t *ad,
     const trv_command_t *command, ngx_http_trv_admin_reply_pt reply);
 void ngx_http_trv_admin_sleep(ngx_http_trv_admin_t *ad, ngx_msec_t ms,
     ngx_http_trv_admin_pt wake);
+void ngx_http_trv_admin_timer_handler(ngx_event_t *ev);
 
 trv_words_t *ngx_http_trv_admin_words(ngx_http_trv_admin_t *ad,
     trv_script_e script);
@@ -78,9 +79,24 @@ ngx_int_t ngx_http_trv_admin_arg(ngx_http_trv_admin_t *ad, u_char **p,
     ngx_str_t *name, ngx_str_t *value);
 
 
+/* the next request header field of this name (lower case); after == NULL: the
+   first one */
+ngx_table_elt_t *ngx_http_trv_admin_header(ngx_http_request_t *r,
+    const char *name, ngx_table_elt_t *after);
+
+
 /* ngx_http_trv_body.c: reads the body, then calls done */
 ngx_int_t ngx_http_trv_body_read(ngx_http_trv_admin_t *ad, size_t max,
     ngx_http_trv_admin_pt done);
+
+/*
+ * ngx_http_trv_prefer.c: seconds of "Prefer: wait" (RFC 7240, 4.3), at most
+ * 30; 0: none, or not to be understood and so ignored
+ */
+ngx_int_t ngx_http_trv_prefer_wait(ngx_http_request_t *r);
+
+/* says that it was heeded; NGX_OK or NGX_ERROR */
+ngx_int_t ngx_http_trv_prefer_applied(ngx_http_request_t *r, ngx_int_t sec);
 
 /* ngx_http_trv_revoke.c */
 void ngx_http_trv_revoke(ngx_http_trv_admin_t *ad);

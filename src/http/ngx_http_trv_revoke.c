@@ -7,7 +7,6 @@
 #define NGX_HTTP_TRV_REVOKE_POLL_MAX  5  /* growing distances */
 #define NGX_HTTP_TRV_REVOKE_ASK_MS    5  /* asks for the other edges, ditto */
 #define NGX_HTTP_TRV_REVOKE_ASK_MAX   50
-#define NGX_HTTP_TRV_REVOKE_WAIT_MAX  30 /* seconds, of Prefer: wait */
 #define NGX_HTTP_TRV_REVOKE_HEAD      2  /* values before those of the ids */
 
 
@@ -39,8 +38,6 @@ static ngx_int_t ngx_http_trv_revoke_parse(ngx_http_trv_admin_t *ad,
     ngx_http_trv_revoke_t *rv);
 static ngx_int_t ngx_http_trv_revoke_allowed(ngx_http_trv_admin_t *ad,
     ngx_http_trv_revoke_t *rv);
-static ngx_int_t ngx_http_trv_revoke_prefer(ngx_http_request_t *r);
-static ngx_int_t ngx_http_trv_revoke_prefer_parse(ngx_str_t *value);
 static void ngx_http_trv_revoke_ask(ngx_http_trv_admin_t *ad);
 static ngx_int_t ngx_http_trv_revoke_words(ngx_http_trv_admin_t *ad,
     trv_words_t *words);
@@ -90,7 +87,7 @@ ngx_http_trv_revoke(ngx_http_trv_admin_t *ad)
         return;
     }
 
-    rv->wait_sec = ngx_http_trv_revoke_prefer(ad->request);
+    rv->wait_sec = ngx_http_trv_prefer_wait(ad->request);
     rv->deadline = ngx_current_msec + ad->set->redis.timeout;
     rv->patience = ngx_current_msec + rv->wait_sec * 1000;
     rv->durable = 1;
@@ -166,74 +163,6 @@ ngx_http_trv_revoke_allowed(ngx_http_trv_admin_t *ad,
     }
 
     return NGX_OK;
-}
-
-
-/* RFC 7240, 4.3: seconds; 0: none, or not to be understood and so ignored */
-
-static ngx_int_t
-ngx_http_trv_revoke_prefer(ngx_http_request_t *r)
-{
-    ngx_int_t         sec;
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
-
-    for (part = &r->headers_in.headers.part; part; part = part->next) {
-        h = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-
-            if (h[i].key.len != sizeof("prefer") - 1
-                || ngx_memcmp(h[i].lowcase_key, "prefer", h[i].key.len) != 0)
-            {
-                continue;
-            }
-
-            sec = ngx_http_trv_revoke_prefer_parse(&h[i].value);
-
-            if (sec > 0) {
-                return ngx_min(sec, NGX_HTTP_TRV_REVOKE_WAIT_MAX);
-            }
-        }
-    }
-
-    return 0;
-}
-
-
-static ngx_int_t
-ngx_http_trv_revoke_prefer_parse(ngx_str_t *value)
-{
-    u_char  *p, *last, *end;
-
-    p = value->data;
-    last = p + value->len;
-
-    while (p < last) {
-
-        if (*p == ' ' || *p == '\t' || *p == ',') {
-            p++;
-            continue;
-        }
-
-        end = p;
-
-        while (end < last && *end != ',' && *end != ' ' && *end != '\t'
-               && *end != ';')
-        {
-            end++;
-        }
-
-        if (end - p > 5 && ngx_strncasecmp(p, (u_char *) "wait=", 5) == 0) {
-            return ngx_atoi(p + 5, end - p - 5);
-        }
-
-        end = ngx_strlchr(end, last, ',');
-        p = end ? end : last;
-    }
-
-    return 0;
 }
 
 
@@ -580,9 +509,7 @@ ngx_http_trv_revoke_edges_reply(ngx_http_trv_admin_t *ad, redisReply *reply,
 static void
 ngx_http_trv_revoke_answer(ngx_http_trv_admin_t *ad)
 {
-    u_char                  text[sizeof("wait=30")];
     json_t                 *root;
-    ngx_str_t               applied;
     ngx_uint_t              done;
     ngx_http_trv_revoke_t  *rv;
 
@@ -610,20 +537,12 @@ ngx_http_trv_revoke_answer(ngx_http_trv_admin_t *ad)
         (void) json_object_set_new(root, "dry_run", json_true());
     }
 
-    if (rv->wait_sec) {
-        applied.len = ngx_sprintf(text, "wait=%i", rv->wait_sec) - text;
-        applied.data = text;
-        applied.data = ngx_pstrdup(ad->request->pool, &applied);
-
-        if (applied.data == NULL
-            || ngx_http_trv_header_add(ad->request, "Preference-Applied",
-                                       &applied)
-               == NULL)
-        {
-            json_decref(root);
-            ngx_http_trv_admin_error(ad);
-            return;
-        }
+    if (rv->wait_sec
+        && ngx_http_trv_prefer_applied(ad->request, rv->wait_sec) != NGX_OK)
+    {
+        json_decref(root);
+        ngx_http_trv_admin_error(ad);
+        return;
     }
 
     ngx_http_trv_admin_json(ad, done ? NGX_HTTP_OK : NGX_HTTP_ACCEPTED, root);
