@@ -24,7 +24,7 @@ static ngx_uint_t ngx_http_trv_admin_cross_site(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_trv_admin_is_json(ngx_http_request_t *r);
 static void ngx_http_trv_admin_whoami(ngx_http_trv_admin_t *ad);
 static void ngx_http_trv_admin_ready(ngx_http_trv_admin_t *ad);
-static static void ngx_http_trv_admin_cleanup(void *data);
+static void ngx_http_trv_admin_cleanup(void *data);
 
 
 static const ngx_http_trv_route_t  ngx_http_trv_routes[] = {
