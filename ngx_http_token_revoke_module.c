@@ -50,6 +50,8 @@ static ngx_conf_post_t  ngx_http_token_revoke_realm_post = {
 };
 
 
+#define NGX_HTTP_TRV_BODY_DEFAULT  (1024 * 1024)  /* of client_max_body_size */
+
 #define NGX_HTTP_TOKEN_REVOKE_ALL                                             \
     NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF
 
@@ -337,6 +339,8 @@ ngx_http_token_revoke_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_trv_loc_conf_t  *prev = parent;
     ngx_http_trv_loc_conf_t  *conf = child;
 
+    ngx_http_core_loc_conf_t  *clcf;
+
     ngx_conf_merge_ptr_value(conf->set, prev->set, NULL);
     ngx_conf_merge_ptr_value(conf->sources, prev->sources, NULL);
     ngx_conf_merge_uint_value(conf->missing_allow, prev->missing_allow, 0);
@@ -350,6 +354,16 @@ ngx_http_token_revoke_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_str_value(conf->realm, prev->realm, "api");
     ngx_conf_merge_uint_value(conf->log_level, prev->log_level, NGX_LOG_INFO);
     ngx_conf_merge_ptr_value(conf->principal, prev->principal, NULL);
+
+    if (conf->admin) {
+        clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+        /* nginx' default would answer with a page, before we can */
+
+        if (clcf->client_max_body_size == NGX_HTTP_TRV_BODY_DEFAULT) {
+            clcf->client_max_body_size = 0;
+        }
+    }
 
     if (conf->set && conf->sources == NULL) {
         return ngx_http_trv_token_conf_default(cf, conf);

@@ -100,7 +100,8 @@ trv_request_parse(trv_id_hash_t *hash, const char *body, size_t len,
                                   TRV_REQUEST_MAX_DEPTH);
     }
 
-    root = json_loadb(body, len, JSON_REJECT_DUPLICATES, &json_error);
+    root = json_loadb(body, len, JSON_REJECT_DUPLICATES|JSON_DECODE_ANY,
+                      &json_error);
 
     if (root == NULL) {
 

@@ -203,8 +203,8 @@ ngx_http_trv_admin_route(ngx_http_trv_admin_t *ad, ngx_str_t *allow)
         ad->rest.data = slash + 1;
         ad->rest.len = last - ad->rest.data;
 
-        if (ad->rest.len == 0) {
-            return NULL;                 /* "revocations/" */
+        if (ad->rest.len == 0 || ngx_strlchr(slash + 1, last, '/')) {
+            return NULL;                 /* "revocations/", "revocations/ID/x" */
         }
     }
 

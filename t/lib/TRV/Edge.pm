@@ -229,9 +229,10 @@ sub call {
 # POST revocations, by default as an operator
 sub revoke {
     my ($self, $body, %headers) = @_;
+    %headers = ('X-Principal' => 'operator ann',
+                'Content-Type' => 'application/json', %headers);
     return $self->request('POST', '/token-revoke/revocations',
-        headers => [ 'X-Principal' => 'operator ann',
-                     'Content-Type' => 'application/json', %headers ],
+        headers => [ %headers ],
         body => ref $body ? JSON::PP->new->canonical->encode($body) : $body);
 }
 
