@@ -107,6 +107,13 @@ static ngx_command_t  ngx_http_token_revoke_commands[] = {
       offsetof(ngx_http_trv_loc_conf_t, dry_run),
       NULL },
 
+    { ngx_string("token_revoke_cutoff"),
+      NGX_HTTP_TOKEN_REVOKE_ALL|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_trv_loc_conf_t, cutoff),
+      NULL },
+
     { ngx_string("token_revoke_realm"),
       NGX_HTTP_TOKEN_REVOKE_ALL|NGX_CONF_TAKE1,
       ngx_conf_set_str_slot,
@@ -140,17 +147,17 @@ static ngx_command_t  ngx_http_token_revoke_commands[] = {
 
 
 static ngx_http_module_t  ngx_http_token_revoke_module_ctx = {
-    ngx_http_token_revoke_preconfiguration,    /* preconfiguration */
-    ngx_http_token_revoke_init,                /* postconfiguration */
+    ngx_http_token_revoke_preconfiguration, /* preconfiguration */
+    ngx_http_token_revoke_init,            /* postconfiguration */
 
-    ngx_http_token_revoke_create_main_conf,    /* create main configuration */
-    ngx_http_token_revoke_init_main_conf,      /* init main configuration */
+    ngx_http_token_revoke_create_main_conf, /* create main configuration */
+    ngx_http_token_revoke_init_main_conf,  /* init main configuration */
 
-    NULL,                                      /* create server configuration */
-    NULL,                                      /* merge server configuration */
+    NULL,                                  /* create server configuration */
+    NULL,                                  /* merge server configuration */
 
-    ngx_http_token_revoke_create_loc_conf,     /* create location configuration */
-    ngx_http_token_revoke_merge_loc_conf       /* merge location configuration */
+    ngx_http_token_revoke_create_loc_conf, /* create location configuration */
+    ngx_http_token_revoke_merge_loc_conf   /* merge location configuration */
 };
 
 
@@ -303,6 +310,10 @@ ngx_http_token_revoke_init_main_conf(ngx_conf_t *cf, void *conf)
                                &sets[i]->name);
             return NGX_CONF_ERROR;
         }
+
+        if (ngx_http_trv_set_init(cf, sets[i]) != NGX_CONF_OK) {
+            return NGX_CONF_ERROR;
+        }
     }
 
     return NGX_CONF_OK;
@@ -326,6 +337,7 @@ ngx_http_token_revoke_create_loc_conf(ngx_conf_t *cf)
     lcf->stale_ms = NGX_CONF_UNSET_MSEC;
     lcf->phase = NGX_CONF_UNSET_UINT;
     lcf->dry_run = NGX_CONF_UNSET;
+    lcf->cutoff = NGX_CONF_UNSET;
     lcf->log_level = NGX_CONF_UNSET_UINT;
     lcf->principal = NGX_CONF_UNSET_PTR;
 
@@ -351,12 +363,25 @@ ngx_http_token_revoke_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_uint_value(conf->phase, prev->phase,
                               NGX_HTTP_TRV_PHASE_ACCESS);
     ngx_conf_merge_value(conf->dry_run, prev->dry_run, 0);
+    ngx_conf_merge_value(conf->cutoff, prev->cutoff, 0);
     ngx_conf_merge_str_value(conf->realm, prev->realm, "api");
     ngx_conf_merge_uint_value(conf->log_level, prev->log_level, NGX_LOG_INFO);
     ngx_conf_merge_ptr_value(conf->principal, prev->principal, NULL);
 
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    /* "if" and "limit_except" are a part of the location that they are in */
+
+    if (clcf->noname && prev->admin
+        && (clcf->handler == NULL
+            || clcf->handler == ngx_http_trv_admin_handler))
+    {
+        conf->admin = prev->admin;
+        conf->admin_len = prev->admin_len;
+        clcf->handler = ngx_http_trv_admin_handler;
+    }
+
     if (conf->admin) {
-        clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
         /* nginx' default would answer with a page, before we can */
 

@@ -12,7 +12,7 @@ use Test::More;
 use TRV;
 
 my $redis = redis();
-my $edge = edge(redis => $redis);
+my $edge = edge(redis => $redis, set => 'registry off;');
 $edge->wait_ready;
 
 my $P = '/token-revoke/';
@@ -71,7 +71,7 @@ is($edge->request('GET', "${P}ready")->{status}, 200,
 
 for my $path ('', 'x', 'revocation', 'revocations/', 'revocations//',
               "revocations/$id/x", 'edges/x', 'whoami/', 'ready/x',
-              'REVOCATIONS', 'log', 'tokens', 'metrics', '../token-revoke/x')
+              'REVOCATIONS', 'logs', 'tokens', '../token-revoke/x')
 {
     problem($edge->admin($path), 404, "no resource \"$path\"");
 }
@@ -144,7 +144,13 @@ my @bodies = (
     [ qq({"ids":["$id"],"token":"$token"}), qr/exactly one/i ],
     [ qq({"tokens":["$token"],"token":"$token"}), qr/exactly one/i ],
     [ qq({"ids":["$id"],"other":1}), qr/"other"/ ],
-    [ qq({"ids":["$id"],"partner":"p"}), qr/"partner"/ ],
+    [ qq({"ids":["$id"],"partner":"p"}), qr/exactly one/i ],
+    [ '{"partner":1}', qr/"partner" must/ ], [ '{"store":""}', qr/"store" must/ ],
+    [ '{"store":"a/b"}', qr/"store" must/ ],
+    [ '{"store":"' . 'a' x 65 . '"}', qr/"store" must/ ],
+    [ qq({"partner":"p","expires_at":4000000000}), qr/"expires_at"/ ],
+    [ '{"partner":"p"}', qr/No token records/ ],
+    [ '{"partner":"p","store":"s"}', qr/No token records/ ],
     [ qq({"$token":1}), qr/unknown member/i ],
     [ qq({"ids":"$id"}), qr/"ids" must be an array/ ],
     [ '{"ids":[]}', qr/1 to 1000/ ], [ '{"ids":null}', qr/1 to 1000/ ],
@@ -170,6 +176,10 @@ my @bodies = (
     [ qq({"ids":["$id"],"reason":1}), qr/"reason"/ ],
     [ qq({"ids":["$id"],"reason":"a\\nb"}), qr/control/ ],
     [ qq({"ids":["$id"],"reason":") . 'x' x 257 . '"}', qr/257/ ],
+    [ qq({"token":"$token","reason":"leaked: $token"}),
+      qr/"reason" must not hold the text of a token/ ],
+    [ qq({"reason":"<$token>","tokens":["a","$token"]}),
+      qr/"reason" must not hold the text of a token/ ],
     [ qq({"ids":["$id"],"reason":") . "\xc3\xa4" x 257 . '"}', qr/257/ ],
     [ qq({"ids":["$id"],"dry_run":1}), qr/"dry_run"/ ],
     [ qq({"ids":["$id"],"dry_run":"yes"}), qr/"dry_run"/ ],
@@ -325,7 +335,7 @@ is($edge->admin('revocations/' . token_id('nothing'))->{body},
 
 for my $args ('limit=0', 'limit=1001', 'limit=x', 'limit=', 'limit=-1',
               'cursor=x', 'cursor=!!', 'cursor=' . 'a' x 500, 'since=x',
-              'cursor=dzpmb286YmFy', 'foo=1', 'LIMIT=1', 'limit', 'partner=p',
+              'cursor=dzpmb286YmFy', 'foo=1', 'LIMIT=1', 'limit', 'partner=a%20b', 'store=',
               'since=9999999999999999999999')
 {
     problem($edge->admin("revocations?$args"), 400, "?$args");

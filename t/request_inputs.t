@@ -74,6 +74,7 @@ my @malformed = (
     [ "Bearer\t$bad", 'a tab before the token' ],
     [ "Bearer \t$bad", 'a blank and a tab' ],
     [ "Bearer", 'the scheme alone' ],
+    [ "Bearer ", 'the scheme and a blank' ],
     [ "Bearer\t", 'the scheme and a tab' ],
     [ "Bearer $bad x", 'a second word' ],
     [ "Bearer $bad,", 'a trailing comma' ],
@@ -137,10 +138,48 @@ for my $case (@missing) {
 check($edge, "GET /api/x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 401,
       'MISSING', 'no header');
 
+# every byte that there is, inside a token and behind it
+
+for my $byte (grep { $_ != 10 && $_ != 13 } 1 .. 255) {
+    my $char = chr $byte;
+    my $allowed = $char =~ m{[A-Za-z0-9._~+/-]};
+    my ($head, $tail) = (substr($bad, 0, 70), substr $bad, 71);
+
+    next if $char eq substr $bad, 70, 1;
+
+    for my $value ("$head$char$tail", "$bad$char") {
+        next if $value =~ / $/;          # nginx has trimmed it
+        my $expected = $allowed || $value =~ /=$/ ? 200 : 400;
+        my $status = TRV::Http::raw($edge->{socket}, auth("Bearer $value"))
+                               ->{status};
+        $status == $expected
+            or fail(sprintf 'byte 0x%02x: %d, not %d', $byte, $status, $expected);
+    }
+}
+pass('every byte');
+
+# values that are shorter than the scheme and a token
+
+for my $piece ('a', 'B', 'Bearer', ' ', '=', ',', '"', "\x80", ':', '.') {
+    for my $len (1 .. 7) {
+        my $value = substr $piece x 7, 0, $len;
+        my $status = TRV::Http::raw($edge->{socket}, auth($value))->{status};
+        $status == 400 || $status == 401 or fail("\"$value\" got $status");
+    }
+}
+pass('every short value');
+
 # sizes
 
 for my $len (sort { $a <=> $b } keys %sized) {
     check($edge, auth("Bearer $sized{$len}"), 200, 'PASSED', "$len bytes");
+}
+
+is($edge->revoke({ tokens => [ values %sized ] })->{status}, 200, 'revoked');
+
+for my $len (sort { $a <=> $b } keys %sized) {
+    check($edge, auth("Bearer $sized{$len}"), 401, 'REVOKED',
+          "$len bytes, revoked");
 }
 
 check($edge, auth('Bearer short'), 401, 'REVOKED', 'a short one');
@@ -202,6 +241,43 @@ is($edge->request('POST', '/api/x', body => 'x' x 500_000,
                   headers => [ Authorization => "Bearer $bad" ])->{status},
    401, 'a large body');
 
+# the same place by other names
+
+for my $uri ('/api//x', '//api/x', '/%61pi/x', '/x/../api/x', '/api/../api/x',
+             '/./api/x', '/api/x?', '/api/x#y', '/api/%2e%2e/api/x',
+             'http://edge/api/x', 'http://other/api/x?y=/file/')
+{
+    is($edge->request('GET', $uri,
+                      headers => [ Authorization => "Bearer $bad" ])->{status},
+       401, "revoked: $uri");
+}
+
+for my $line ("Authorization : Bearer $bad", "Authorization\t: Bearer $bad",
+              " Authorization: Bearer $bad", "Authorization\x01: Bearer $bad")
+{
+    like(TRV::Http::raw($edge->{socket}, "GET /api/x HTTP/1.1\r\nHost: a\r\n"
+                        . "Connection: close\r\n$line\r\n\r\n")->{status},
+         qr/^40[01]$/, 'a header that is none');
+}
+
+# bodies of refused calls are not taken for calls
+
+for my $body ([ "Content-Length: 70000\r\n\r\n", 'y' x 70_000 ],
+              [ "Transfer-Encoding: chunked\r\n\r\n",
+                "8000\r\n" . 'y' x 32768 . "\r\n0\r\n\r\n" ],
+              [ "\r\n", '' ])
+{
+    my $link = TRV::Http::open_link($edge->{socket});
+    print $link "POST /api/x HTTP/1.1\r\nHost: a\r\n"
+                . "Authorization: Bearer $bad\r\n$body->[0]$body->[1]"
+                . TRV::Http::format_request('GET', '/api/x',
+                      headers => [ Authorization => "Bearer $good" ]);
+    $link->flush;
+    my $text = TRV::Http::read_all($link, 10)->{raw};
+    is(join(' ', $text =~ m{^HTTP/1\.1 (\d+) }mg), '401 200',
+       'a refused call with a body, then another one');
+}
+
 # one connection: allowed, revoked meanwhile, refused
 
 {
@@ -242,6 +318,8 @@ my @uris = (
     [ "?%74oken=$qbad", 400, 'MALFORMED', 'name encoded' ],
     [ "?token=$qgood&TOKEN=$qbad", 400, 'MALFORMED', 'both spellings' ],
     [ "?token=", 400, 'MALFORMED', 'empty' ],
+    [ '?token=' . 'a' x 8193, 400, 'MALFORMED', '8193 bytes' ],
+    [ '?token=' . '%61' x 8192, 200, 'PASSED', '8192 bytes, encoded' ],
     [ "?token", 400, 'MALFORMED', 'without a value' ],
     [ "?token=$qbad+", 400, 'MALFORMED', 'a plus' ],
     [ "?token=$qbad%20", 400, 'MALFORMED', 'an encoded blank' ],
@@ -267,6 +345,9 @@ my @headers = (
     [ [ 'x-api-token' => $bad ], 401, 'in lower case' ],
     [ [ 'X-Api-Token' => "Bearer $bad" ], 400, 'with a scheme' ],
     [ [ 'X-Api-Token' => '' ], 400, 'empty' ],
+    [ [ 'X-Api-Token' => $too_long ], 400, '8193 bytes' ],
+    [ [ 'X-Api-Token' => "$bad\x80" ], 400, 'an 8-bit byte' ],
+    [ [ Cookie => "tok=$too_long" ], 400, 'a cookie of 8193 bytes' ],
     [ [ 'X-Api-Token' => $good, 'X-Api-Token' => $bad ], 400, 'twice' ],
     [ [ Cookie => "tok=$good" ], 200, 'a cookie' ],
     [ [ Cookie => "tok=$bad" ], 401, 'a cookie, revoked' ],

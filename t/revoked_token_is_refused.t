@@ -69,26 +69,40 @@ is(scalar @{ $body->{revoked} }, 50, 'all of them');
 is($body->{edges}{confirmed}, 3, 'all edges have confirmed');
 is(TRV::Http::header($answer, 'Preference-Applied'), 'wait=5', 'preference');
 
-# how long it takes to the other edges
+# refused on the first edge when it is answered, and soon on the others: half
+# of them within 20 ms (a machine that is busy may need more than one round),
+# none later than a second
 
-my @ms;
+sub round_ms {
+    my @ms;
 
-for (1 .. 40) {
-    my $t = token();
-    my $start = Time::HiRes::time();
-    $edges[0]->revoke({ token => $t });
+    for (1 .. 40) {
+        my $t = token();
+        my $start = Time::HiRes::time();
+        my $status = $edges[0]->revoke({ token => $t })->{status};
+        $status == 200 && $edges[0]->call($t) == 401
+            or fail("revoked ($status) and refused at once");
 
-    for my $edge (@edges[1, 2]) {
-        wait_for(1, sub { $edge->call($t) == 401 })
-            or fail("$edge->{node} refuses it within a second");
+        for my $edge (@edges[1, 2]) {
+            wait_for(1, sub { $edge->call($t) == 401 })
+                or fail("$edge->{node} refuses it within a second");
+        }
+
+        push @ms, 1000 * (Time::HiRes::time() - $start);
     }
 
-    push @ms, 1000 * (Time::HiRes::time() - $start);
+    return (sort { $a <=> $b } @ms)[@ms / 2, -1];
 }
 
-@ms = sort { $a <=> $b } @ms;
-note(sprintf 'POST to refused on all edges: median %.1f ms, most %.1f ms',
-     $ms[@ms / 2], $ms[-1]);
+my ($median, $most);
+for (1 .. 5) {
+    ($median, $most) = round_ms();
+    note(sprintf 'POST to refused on all edges: median %.1f ms, most %.1f ms',
+         $median, $most);
+    last if $median <= 20;
+}
+cmp_ok($median, '<=', 20, 'from the POST to refused by all: median, ms');
+
 
 # restarted without Redis
 

@@ -15,6 +15,8 @@
 #define TRV_SCRIPTS(X)                                                        \
     X(HEARTBEAT, heartbeat)                                                   \
     X(REPORT, report)                                                         \
+    X(TRIES, tries)                                                           \
+    X(MINUTES, minutes)                                                       \
     X(ADOPT, adopt)                                                           \
     X(DIGESTS, digests)                                                       \
     X(PAGE, page)                                                             \
@@ -22,9 +24,15 @@
     X(REPAIR, repair)                                                         \
     X(PRUNE, prune)                                                           \
     X(REVOKE, revoke)                                                         \
+    X(SCOPE, scope)                                                           \
     X(LIST, list)                                                             \
     X(GET, get)                                                               \
-    X(EDGES, edges)
+    X(EDGES, edges)                                                           \
+    X(HISTORY, history)                                                       \
+    X(LOG, log)                                                               \
+    X(REGISTER, register)                                                     \
+    X(TOKENS, tokens)                                                         \
+    X(TOKEN, token)
 
 
 typedef enum {

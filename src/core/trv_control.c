@@ -44,7 +44,7 @@ trv_control_open(int dir_fd, bool writable, int *fd, trv_control_t **control,
 {
     int       err;
     char      name[TRV_FILE_NAME_LEN];
-    void     *p;
+    void     *p = NULL;
     trv_rc_e  rc;
 
     trv_control_name(name);

@@ -29,6 +29,7 @@
 /* far apart, so that no flipped bit makes one of another, or of zero */
 #define TRV_CONTROL_FILLED   0x46494c4c45442121    /* merged once, all there */
 #define TRV_CONTROL_UNSURE   0x756e737572652d2d    /* was; not yet counted */
+#define TRV_CONTROL_AWAY     0x617761792d2d2d2d    /* is; nobody kept it so */
 
 
 typedef _Atomic(uint64_t)  trv_control_word_t;

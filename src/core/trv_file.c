@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "trv_file.h"
@@ -65,7 +66,15 @@ trv_file_open(int dir_fd, const char *name, bool writable, int *fd,
 trv_rc_e
 trv_file_create(int dir_fd, const char *name, size_t size, int *fd)
 {
-    int  err;
+    int            err;
+    struct rlimit  limit;
+
+    /* who goes beyond this limit gets a signal that ends him */
+
+    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && size > limit.rlim_cur) {
+        errno = EFBIG;
+        return TRV_ERROR;
+    }
 
     *fd = openat(dir_fd, name,
                  O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);

@@ -3,18 +3,19 @@
  * On the heartbeat link one command is in flight at a time; what it is, is
  * f->asked.  What comes next is decided anew after each reply, in the order of
  * trv_follow_heartbeat_next(): a report that is due, an unborn Redis, a merge,
- * forgetting, the next heartbeat.
+ * the next heartbeat, and where none is due tries and minutes to tell of, and
+ * forgetting.
  *
  * The position in the control file is the promise "all up to here is in the
  * table".  It moves with the tail while nothing is amiss; from the moment that
  * a merge is due until that merge is over it stands still, so a follower that
- * dies in between is succeeded by one that merges too.
+ * dies in between is succeeded by one that merges too; and so it does while it
+ * is in doubt (trv_judge.c).
  *
  * Contact is the time at which a good heartbeat was sent, never the time at
  * which its reply was read: what it says was true at the earlier moment.
  */
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,26 +26,20 @@
 
 #define TRV_FOLLOW_COUNT        "32"     /* entries of one XREAD: at most 1.4
                                             megabytes */
-#define TRV_FOLLOW_DAY_MS       86400000
-#define TRV_FOLLOW_BACKOFF_MS   1000     /* between merges that do not help */
-#define TRV_FOLLOW_BACKOFF_MAX  60000
-#define TRV_FOLLOW_PRUNE        "500"    /* revocations a call: some 2 ms */
+#define TRV_FOLLOW_PRUNE        "250"    /* revocations, and token records, a
+                                            call: some 4 ms */
+#define TRV_FOLLOW_PRUNE_MS     60000    /* between looks for old records */
+#define TRV_FOLLOW_POLICY_BEATS 10       /* heartbeats to one with the policy */
 
 
 static trv_rc_e trv_follow_tail_next(trv_follow_t *f,
     const trv_command_t **command, uint32_t *timeout_ms);
 static trv_rc_e trv_follow_heartbeat_next(trv_follow_t *f, uint64_t now_ms,
     const trv_command_t **command, uint32_t *timeout_ms);
+static bool trv_follow_spare_next(trv_follow_t *f, uint64_t now_ms);
 static void trv_follow_report_command(trv_follow_t *f, uint64_t now_ms);
-static bool trv_follow_merge_start(trv_follow_t *f, uint64_t now_ms);
 static void trv_follow_tail_reply(trv_follow_t *f, redisReply *reply);
-static void trv_follow_merge_reply(trv_follow_t *f, redisReply *reply,
-    uint64_t now_ms);
-static void trv_follow_merge_begun(trv_follow_t *f);
-static void trv_follow_merge_done(trv_follow_t *f, uint64_t now_ms);
-static void trv_follow_merge_say(trv_follow_t *f);
 static trv_rc_e trv_follow_tail_work(trv_follow_t *f, size_t n);
-static void trv_follow_error(trv_follow_t *f, const redisReply *reply);
 
 
 const char *
@@ -87,7 +82,12 @@ trv_follow_create(const trv_follow_conf_t *conf, uint64_t now_ms)
         return NULL;
     }
 
+    f->flush.tries = conf->tries;
+    f->telling.history = conf->history;
+    f->token_records = conf->token_records;
     f->known = state.position_known;
+    f->random = conf->random;
+    f->begun_ms = now_ms;
     f->daily_ms = now_ms + TRV_FOLLOW_DAY_MS
                   - conf->random % (TRV_FOLLOW_DAY_MS / 2);
 
@@ -113,10 +113,16 @@ trv_follow_up(trv_follow_t *f, trv_link_e link, const char *run_id)
 
     if (link == TRV_LINK_TAIL) {
         f->reading = false;
+        f->renew = false;
+        f->hb_pending = false;           /* it has not had its time yet */
+        trv_judge_doubt(f, &f->tail.position);
 
     } else {
         f->asked = TRV_ASKED_NOTHING;
         f->next_beat_ms = 0;
+        f->beats = 0;
+        f->telling.told = 0;
+        f->clock_known = false;
     }
 }
 
@@ -149,6 +155,7 @@ trv_rc_e
 trv_follow_next(trv_follow_t *f, trv_link_e link, uint64_t now_ms,
     const trv_command_t **command, uint32_t *timeout_ms)
 {
+    f->now_ms = now_ms;
     *timeout_ms = 0;
 
     if (!f->up[link]) {
@@ -161,6 +168,12 @@ trv_follow_next(trv_follow_t *f, trv_link_e link, uint64_t now_ms,
     }
 
     if (link == TRV_LINK_TAIL) {
+
+        if (f->renew) {
+            f->renew = false;
+            return TRV_DECLINED;
+        }
+
         return trv_follow_tail_next(f, command, timeout_ms);
     }
 
@@ -234,6 +247,8 @@ trv_follow_heartbeat_next(trv_follow_t *f, uint64_t now_ms,
     }
 
     if (f->merging || trv_follow_merge_start(f, now_ms)) {
+        f->doubt_asked |= trv_merge_heartbeat(f->merge) == NULL;
+
         if (trv_merge_next(f->merge, command) != TRV_OK) {
             return TRV_AGAIN;
         }
@@ -246,64 +261,57 @@ trv_follow_heartbeat_next(trv_follow_t *f, uint64_t now_ms,
         return TRV_AGAIN;
     }
 
-    if (f->prune && f->agrees) {
-        f->prune = false;
-        f->asked = TRV_ASKED_PRUNE;
-        trv_words_begin(&f->words, TRV_SCRIPT_PRUNE);
-        trv_words_add_text(&f->words, TRV_FOLLOW_PRUNE);
-        return TRV_OK;
-    }
-
     if (now_ms < f->next_beat_ms) {
-        return TRV_AGAIN;
+        return trv_follow_spare_next(f, now_ms) ? TRV_OK : TRV_AGAIN;
     }
 
     f->asked = TRV_ASKED_HEARTBEAT;
     f->hb_sent_ms = now_ms;
     f->hb_position = f->tail.position;
+    f->doubt_asked = true;
     f->next_beat_ms = now_ms + TRV_FOLLOW_BEAT_MS;
     *timeout_ms = TRV_FOLLOW_BEAT_MS;
     trv_words_begin(&f->words, TRV_SCRIPT_HEARTBEAT);
+    trv_words_add_text(&f->words,
+                       f->beats++ % TRV_FOLLOW_POLICY_BEATS == 0 ? "1" : "");
 
     return TRV_OK;
 }
 
 
+/* what has time until no heartbeat is due, while Redis has what we have */
+
 static bool
-trv_follow_merge_start(trv_follow_t *f, uint64_t now_ms)
+trv_follow_spare_next(trv_follow_t *f, uint64_t now_ms)
 {
-    trv_replica_state_t  state;
-
-    if (f->cause == TRV_CAUSE_NONE && now_ms >= f->daily_ms && f->known) {
-        f->cause = TRV_CAUSE_DAILY;
-        f->daily_ms = now_ms + TRV_FOLLOW_DAY_MS;
-    }
-
-    if (f->cause == TRV_CAUSE_NONE || now_ms < f->merge_ms) {
+    if (!f->agrees) {
         return false;
     }
 
-    /* what another edge is giving to Redis right now we have, or we will */
+    if (f->flush.tries && f->flush_ms < f->hb_sent_ms) {
+        f->flush_ms = now_ms;
 
-    trv_replica_state(f->replica, &state);
+        if (trv_flush_next(&f->flush, now_ms, &f->words)) {
+            f->asked = TRV_ASKED_TRIES;
+            return true;
+        }
+    }
 
-    if (f->hb.merging && state.filled && f->tail.running
-        && (f->cause == TRV_CAUSE_DIGEST || f->cause == TRV_CAUSE_COUNT))
-    {
-        f->cause = TRV_CAUSE_NONE;
+    if (trv_history_tell(&f->telling, now_ms, &f->words)) {
+        f->asked = TRV_ASKED_MINUTES;
+        return true;
+    }
+
+    if (!f->prune && now_ms < f->prune_ms) {
         return false;
     }
 
-    f->scrub = f->cause == TRV_CAUSE_DAILY || f->failed > 0;
-
-    if (trv_merge_start(f->merge, f->scrub) != TRV_OK) {
-        f->merge_ms = now_ms + TRV_FOLLOW_BACKOFF_MS;
-        return false;
-    }
-
-    f->merging = true;
-    f->hb_pending = false;
-    f->counts.merges[f->cause]++;
+    f->prune = false;
+    f->prune_ms = now_ms + TRV_FOLLOW_PRUNE_MS;
+    f->asked = TRV_ASKED_PRUNE;
+    trv_words_begin(&f->words, TRV_SCRIPT_PRUNE);
+    trv_words_add_text(&f->words, TRV_FOLLOW_PRUNE);
+    trv_words_add_number(&f->words, f->token_records);
 
     return true;
 }
@@ -312,26 +320,26 @@ trv_follow_merge_start(trv_follow_t *f, uint64_t now_ms)
 static void
 trv_follow_report_command(trv_follow_t *f, uint64_t now_ms)
 {
-    char                 text[512], position[TRV_POSITION_LEN + 1], contact[32];
+    char                 text[512], position[TRV_POSITION_LEN + 1], age[24];
     trv_replica_state_t  s;
 
     trv_replica_state(f->replica, &s);
     trv_position_format(&s.position, position);
 
     if (f->contact_ms) {
-        snprintf(contact, sizeof(contact), "%.3f",
-                 (double) (now_ms - f->contact_ms) / 1000);
+        snprintf(age, sizeof(age), "%llu",
+                 (unsigned long long) (now_ms - f->contact_ms));
     } else {
-        strcpy(contact, "null");
+        strcpy(age, "null");
     }
 
     snprintf(text, sizeof(text),
              "\"node\":\"%s\",\"position\":\"%s\",\"replication_id\":\"%s\","
              "\"entries\":%llu,\"bytes\":%llu,\"agrees\":%s,"
-             "\"contact\":%s,\"version\":\"%s\"}",
+             "\"contact_age_ms\":%s,\"version\":\"%s\"}",
              f->node, position, s.repl_id, (unsigned long long) s.entries,
              (unsigned long long) s.bytes, f->agrees ? "true" : "false",
-             contact, f->version);
+             age, f->version);
 
     trv_words_begin(&f->words, TRV_SCRIPT_REPORT);
     trv_words_add_text(&f->words, f->edge);
@@ -348,6 +356,8 @@ trv_follow_reply(trv_follow_t *f, trv_link_e link, struct redisReply *reply,
 {
     trv_asked_e  asked;
 
+    f->now_ms = now_ms;
+
     if (link == TRV_LINK_TAIL) {
         trv_follow_tail_reply(f, reply);
         return;
@@ -359,7 +369,8 @@ trv_follow_reply(trv_follow_t *f, trv_link_e link, struct redisReply *reply,
     if (reply->type == REDIS_REPLY_ERROR) {
         trv_follow_error(f, reply);
 
-        f->counts.reports_failed += (asked == TRV_ASKED_REPORT);
+        f->counts.reports_failed += asked == TRV_ASKED_REPORT
+                                    || asked == TRV_ASKED_TRIES;
 
         if (asked == TRV_ASKED_HEARTBEAT) {
             f->agrees = false;
@@ -377,7 +388,6 @@ trv_follow_reply(trv_follow_t *f, trv_link_e link, struct redisReply *reply,
     }
 
     if (asked == TRV_ASKED_HEARTBEAT) {
-        f->error[0] = '\0';
         trv_judge_heartbeat(f, reply, now_ms);
 
     } else if (asked == TRV_ASKED_ADOPT) {
@@ -385,6 +395,16 @@ trv_follow_reply(trv_follow_t *f, trv_link_e link, struct redisReply *reply,
 
     } else if (asked == TRV_ASKED_PRUNE) {
         f->prune = reply->type == REDIS_REPLY_INTEGER && reply->integer == 1;
+
+    } else if (asked == TRV_ASKED_TRIES
+               && reply->type == REDIS_REPLY_INTEGER)
+    {
+        f->counts.tries += trv_flush_settle(&f->flush);
+
+    } else if (asked == TRV_ASKED_MINUTES
+               && reply->type == REDIS_REPLY_INTEGER)
+    {
+        f->telling.told = f->telling.minute;
     }
 
     freeReplyObject(reply);
@@ -416,133 +436,21 @@ trv_follow_tail_reply(trv_follow_t *f, redisReply *reply)
 }
 
 
-static void
-trv_follow_merge_reply(trv_follow_t *f, redisReply *reply, uint64_t now_ms)
-{
-    bool      asked;
-    trv_rc_e  rc;
-
-    asked = trv_merge_heartbeat(f->merge) == NULL;
-    rc = trv_merge_reply(f->merge, reply);
-
-    if (rc == TRV_CORRUPT) {
-        f->merging = false;
-        f->failed++;
-        f->merge_ms = now_ms + TRV_FOLLOW_BACKOFF_MS;
-        f->next_beat_ms = now_ms + TRV_FOLLOW_BEAT_MS;
-        return;
-    }
-
-    if (asked) {
-        trv_follow_merge_begun(f);
-    }
-
-    if (!f->merging) {
-        return;
-    }
-
-    if (trv_merge_state(f->merge) == TRV_MERGE_IDLE) {
-        trv_follow_merge_done(f, now_ms);
-    }
-}
-
-
-/* the digests are there, and with them the last id of the log */
-
-static void
-trv_follow_merge_begun(trv_follow_t *f)
-{
-    const trv_heartbeat_t  *hb;
-
-    hb = trv_merge_heartbeat(f->merge);
-
-    if (hb) {
-        f->hb = *hb;
-    }
-
-    if (!f->hb.master || f->hb.set_id[0] == '\0') {
-        trv_merge_stop(f->merge);
-        f->merging = false;
-        f->next_beat_ms = 0;
-        return;
-    }
-
-    if (f->tail.running
-        && (f->cause == TRV_CAUSE_GAP || f->cause == TRV_CAUSE_DIGEST
-            || f->cause == TRV_CAUSE_COUNT || f->cause == TRV_CAUSE_DAILY))
-    {
-        return;                          /* the tail itself is in sequence */
-    }
-
-    trv_tail_reset(&f->tail, &f->hb.last);
-    f->drop[TRV_LINK_TAIL] = f->reading; /* it waits at another position */
-}
-
-
-static void
-trv_follow_merge_done(trv_follow_t *f, uint64_t now_ms)
-{
-    trv_follow_merge_say(f);
-
-    if (f->scrub) {
-        f->junk = trv_merge_result(f->merge)->junk;
-    }
-
-    trv_writer_set_id_set(f->replica, f->hb.set_id);
-    trv_writer_repl_id_set(f->replica, f->hb.repl_id);
-    trv_writer_position_set(f->replica, &f->tail.position);
-
-    f->merging = false;
-    f->known = true;
-    f->cause = TRV_CAUSE_NONE;
-    f->failed++;                         /* until a heartbeat agrees */
-
-    if (f->failed > 1) {
-        f->backoff_ms = f->backoff_ms ? f->backoff_ms * 2
-                                      : TRV_FOLLOW_BACKOFF_MS;
-        if (f->backoff_ms > TRV_FOLLOW_BACKOFF_MAX) {
-            f->backoff_ms = TRV_FOLLOW_BACKOFF_MAX;
-        }
-    }
-
-    f->merge_ms = now_ms + f->backoff_ms;
-    f->next_beat_ms = 0;
-    trv_tail_marks_reset(&f->tail);
-    trv_judge_mark(f);
-}
-
-
-static void
-trv_follow_merge_say(trv_follow_t *f)
-{
-    const trv_merge_result_t  *result;
-
-    result = trv_merge_result(f->merge);
-
-    trv_follow_say(f, TRV_NOTE_NOTICE, "merged with Redis (%s%s): %llu read, "
-                   "%llu new here, %llu new there, %llu days put right",
-                   trv_cause_name(f->cause), f->scrub ? ", all days" : "",
-                   (unsigned long long) result->pulled,
-                   (unsigned long long) result->added,
-                   (unsigned long long) result->pushed,
-                   (unsigned long long) result->repaired);
-
-    if (result->junk) {
-        trv_follow_say(f, TRV_NOTE_ERROR, "%llu members of the key \"revoked\" "
-                       "are no revocations", (unsigned long long) result->junk);
-    }
-
-    if (result->evicting) {
-        trv_follow_say(f, TRV_NOTE_ERROR, "Redis evicts keys: its "
-                       "maxmemory-policy must not be allkeys-*");
-    }
-}
-
-
 trv_rc_e
 trv_follow_work(trv_follow_t *f, size_t n, uint64_t now_ms)
 {
-    trv_rc_e  rc;
+    trv_rc_e  rc, tail;
+
+    f->now_ms = now_ms;
+
+    /* away, and nothing to be heard: then what is known has to do */
+
+    if (!f->hb.master && now_ms - f->begun_ms >= TRV_WRITER_AWAY_MS
+        && trv_writer_back_set(f->replica))
+    {
+        trv_follow_say(f, TRV_NOTE_WARN, "Redis cannot be heard, judging by "
+                       "what was known when this edge was away");
+    }
 
     if (!f->merging && !trv_writer_scanned(f->replica)) {
         trv_writer_scan(f->replica, n);
@@ -552,23 +460,24 @@ trv_follow_work(trv_follow_t *f, size_t n, uint64_t now_ms)
 
     /* what is new comes first: somebody may wait for it */
 
-    if (f->tail.reply) {
-        rc = trv_follow_tail_work(f, n);
-        if (rc != TRV_OK) {
-            return rc;
-        }
-    }
+    tail = f->tail.reply ? trv_follow_tail_work(f, n) : TRV_OK;
 
-    if (!f->merging) {
-        return TRV_OK;
+    /*
+     * A larger table can only be made when it is known what is in this one, so
+     * no room for an entry must not hold up the scan that a merge begins with
+     */
+
+    if (!f->merging
+        || tail == TRV_AGAIN
+        || (tail != TRV_OK && trv_writer_scanned(f->replica)))
+    {
+        return tail;
     }
 
     rc = trv_merge_work(f->merge, n);
 
     if (rc == TRV_CORRUPT) {
-        f->merging = false;
-        f->failed++;
-        f->merge_ms = now_ms + TRV_FOLLOW_BACKOFF_MS;
+        trv_follow_merge_failed(f, now_ms);
         trv_follow_say(f, TRV_NOTE_ERROR, "the key \"revoked\" holds a member "
                        "that cannot be read");
 
@@ -576,7 +485,7 @@ trv_follow_work(trv_follow_t *f, size_t n, uint64_t now_ms)
         trv_follow_merge_done(f, now_ms);
     }
 
-    return rc == TRV_FULL ? TRV_FULL : rc == TRV_AGAIN ? TRV_AGAIN : TRV_OK;
+    return rc == TRV_FULL || rc == TRV_AGAIN ? rc : tail;
 }
 
 
@@ -589,6 +498,7 @@ trv_follow_tail_work(trv_follow_t *f, size_t n)
     rc = trv_tail_apply(&f->tail, f->replica, n, &events);
 
     if (events.skipped) {
+        f->counts.skipped++;
         trv_follow_say(f, TRV_NOTE_ERROR, "an entry of the log that does not "
                        "parse was skipped: %llu-%llu",
                        (unsigned long long) f->tail.entry.id.ms,
@@ -605,19 +515,25 @@ trv_follow_tail_work(trv_follow_t *f, size_t n)
         return rc == TRV_AGAIN || rc == TRV_FULL ? rc : TRV_OK;
     }
 
+    f->counts.entries++;
+
+    if (!events.merge && !events.skipped) {
+        trv_measure_delay(f, f->tail.position.ms);
+    }
+
     if (events.gap) {
         trv_follow_due(f, TRV_CAUSE_GAP);
     }
 
-    if (f->cause == TRV_CAUSE_NONE) {
+    if (events.merge) {
+        trv_judge_doubt(f, &f->tail.position);
+    }
+
+    if (f->cause == TRV_CAUSE_NONE && !f->doubted) {
         trv_writer_position_set(f->replica, &f->tail.position);
     }
 
     f->report = f->report || events.ack;
-
-    if (events.merge) {
-        f->next_beat_ms = 0;
-    }
 
     trv_judge_mark(f);
     trv_judge_compare(f);
@@ -681,65 +597,4 @@ const char *
 trv_follow_edge(const trv_follow_t *f)
 {
     return f->edge;
-}
-
-
-trv_rc_e
-trv_follow_note(trv_follow_t *f, trv_note_t *note)
-{
-    if (f->n_notes == 0) {
-        return TRV_DECLINED;
-    }
-
-    *note = f->notes[0];
-    f->n_notes--;
-    memmove(&f->notes[0], &f->notes[1], f->n_notes * sizeof(trv_note_t));
-
-    return TRV_OK;
-}
-
-
-void
-trv_follow_say(trv_follow_t *f, int level, const char *fmt, ...)
-{
-    va_list      args;
-    trv_note_t  *note;
-
-    /* nobody reads: the oldest ones are worth most */
-
-    if (f->n_notes == TRV_FOLLOW_NOTES) {
-        return;
-    }
-
-    note = &f->notes[f->n_notes++];
-    note->level = level;
-
-    va_start(args, fmt);
-    vsnprintf(note->text, sizeof(note->text), fmt, args);
-    va_end(args);
-}
-
-
-/* an error is said once, until a heartbeat comes through or it changes */
-
-static void
-trv_follow_error(trv_follow_t *f, const redisReply *reply)
-{
-    char    text[sizeof(f->error)];
-    size_t  i;
-
-    snprintf(text, sizeof(text), "%.*s", (int) reply->len, reply->str);
-
-    for (i = 0; text[i]; i++) {
-        if (text[i] < 0x20 || text[i] > 0x7e) {
-            text[i] = '?';
-        }
-    }
-
-    if (strcmp(text, f->error) == 0) {
-        return;
-    }
-
-    strcpy(f->error, text);
-    trv_follow_say(f, TRV_NOTE_ERROR, "Redis answered: %s", text);
 }

@@ -17,7 +17,9 @@
 #ifndef TRV_FOLLOW_H
 #define TRV_FOLLOW_H
 
+#include "trv_history.h"
 #include "trv_merge.h"
+#include "trv_tries.h"
 
 
 #define TRV_FOLLOW_BEAT_MS   1000
@@ -32,25 +34,6 @@ typedef enum {
 } trv_link_e;
 
 
-/* why a merge is due; the order is that of trv_cause_name() */
-typedef enum {
-    TRV_CAUSE_NONE = 0,
-    TRV_CAUSE_FIRST,                     /* our position is not known */
-    TRV_CAUSE_GAP,                       /* an entry names another before it */
-    TRV_CAUSE_BEHIND,                    /* the log ends before our position */
-    TRV_CAUSE_REPLICATION,               /* another replication id */
-    TRV_CAUSE_SET,                       /* another set id */
-    TRV_CAUSE_UNBORN,                    /* Redis had no set id */
-    TRV_CAUSE_DIGEST,                    /* our total digest is another one */
-    TRV_CAUSE_COUNT,                     /* `revoked` does not fit `days` */
-    TRV_CAUSE_STUCK,                     /* the log does not reach us */
-    TRV_CAUSE_DAILY,
-    TRV_CAUSE_N
-} trv_cause_e;
-
-const char *trv_cause_name(trv_cause_e cause);
-
-
 /* something an operator should read, on a change of state */
 typedef struct {
     enum {
@@ -62,15 +45,7 @@ typedef struct {
 } trv_note_t;
 
 
-typedef struct {
-    uint64_t  merges[TRV_CAUSE_N];       /* begun */
-    uint64_t  entries;                   /* of the log, applied */
-    uint64_t  skipped;                   /* that did not parse */
-    uint64_t  reports_failed;
-} trv_follow_counts_t;
-
-
-/* copied, but for replica */
+/* copied, but for replica, tries and history */
 typedef struct {
     trv_replica_t  *replica;             /* locked and taken */
     const char     *prefix;              /* of the keys */
@@ -78,6 +53,9 @@ typedef struct {
     const char     *version;
     const char     *fresh_set_id;        /* 32 random hex digits */
     uint64_t        log_length;
+    uint64_t        token_records;       /* kept, seconds after expiry */
+    trv_tries_t    *tries;               /* to be flushed; NULL: none */
+    trv_history_t  *history;             /* to be told; NULL: none */
     uint32_t        random;              /* spreads the daily merges of edges */
 } trv_follow_conf_t;
 
@@ -96,7 +74,8 @@ void trv_follow_lost(trv_follow_t *f, trv_link_e link);
 /*
  * TRV_OK: *command is to be sent on this link now, *timeout_ms is how long to
  * wait for the reply (0: as long as for others).  TRV_AGAIN: nothing now.
- * TRV_ERROR: the link will not do, drop it; a note says why.
+ * TRV_ERROR: the link will not do, drop it; a note says why.  TRV_DECLINED: it
+ * waits for what is of no use any more, connect it anew at once.
  */
 trv_rc_e trv_follow_next(trv_follow_t *f, trv_link_e link, uint64_t now_ms,
     const trv_command_t **command, uint32_t *timeout_ms);
@@ -122,6 +101,7 @@ uint16_t trv_follow_first_day(const trv_follow_t *f);
 trv_rc_e trv_follow_note(trv_follow_t *f, trv_note_t *note);
 
 const trv_follow_counts_t *trv_follow_counts(const trv_follow_t *f);
+void trv_follow_state(trv_follow_t *f, trv_follow_state_t *state);
 
 /* the field of this edge in {P}:edges: node:instance */
 const char *trv_follow_edge(const trv_follow_t *f);

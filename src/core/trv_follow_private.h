@@ -1,17 +1,19 @@
 
 /*
- * The follower's state, shared by trv_follow.c (what to send, replies, merges)
- * and trv_judge.c (what a heartbeat says about us).
+ * The follower's state, shared by trv_follow*.c, trv_measure.c and trv_judge.c.
  */
 
 #ifndef TRV_FOLLOW_PRIVATE_H
 #define TRV_FOLLOW_PRIVATE_H
 
+#include "trv_flush.h"
 #include "trv_follow.h"
 #include "trv_tail.h"
 
 
-#define TRV_FOLLOW_NOTES  16
+#define TRV_FOLLOW_NOTES   16
+#define TRV_FOLLOW_SAID    16
+#define TRV_FOLLOW_DAY_MS  86400000
 
 
 /* what the reply in flight on the heartbeat link answers */
@@ -21,8 +23,17 @@ typedef enum {
     TRV_ASKED_REPORT,
     TRV_ASKED_ADOPT,
     TRV_ASKED_MERGE,
-    TRV_ASKED_PRUNE
+    TRV_ASKED_PRUNE,
+    TRV_ASKED_TRIES,
+    TRV_ASKED_MINUTES
 } trv_asked_e;
+
+
+/* a note that is not worth repeating yet */
+typedef struct {
+    uint64_t  checksum;                          /* of its text */
+    uint64_t  until_ms;
+} trv_said_t;
 
 
 struct trv_follow_s {
@@ -35,11 +46,16 @@ struct trv_follow_s {
 
     bool                  up[TRV_LINK_N];
     bool                  drop[TRV_LINK_N];      /* will not do */
+    bool                  renew;                 /* the tail */
     char                  run_id[TRV_LINK_N][TRV_RUN_ID_LEN + 1];
 
     trv_tail_t            tail;
     bool                  reading;               /* XREAD is in flight */
     bool                  known;                 /* the position is a promise */
+    uint64_t              begun_ms;
+    bool                  doubted;               /* whether more can be one */
+    bool                  doubt_asked;           /* a heartbeat left since */
+    trv_position_t        doubt;                 /* settled from here on */
 
     trv_asked_e           asked;
     trv_heartbeat_t       hb;                    /* the last good one */
@@ -51,7 +67,9 @@ struct trv_follow_s {
     bool                  agrees;
 
     bool                  adopt;
-    bool                  prune;
+    bool                  prune;                 /* there is more to forget */
+    uint64_t              prune_ms;              /* looks for it, next */
+    uint64_t              token_records;
     bool                  report;                /* is due */
     uint64_t              report_ms;             /* the last one */
     uint64_t              unborn_ms;             /* found so; 0: it is not */
@@ -59,14 +77,26 @@ struct trv_follow_s {
     trv_merge_t          *merge;
     trv_cause_e           cause;                 /* of the merge that is due */
     uint64_t              merge_ms;              /* not before */
-    uint64_t              backoff_ms;
+    uint64_t              backoff_ms;            /* they were of no use */
+    uint64_t              retry_ms;              /* they failed */
+    uint32_t              random;
     uint64_t              failed;                /* merges in a row */
     uint64_t              daily_ms;
     uint64_t              junk;
+    uint64_t              beats;                 /* since the link is up */
+    bool                  clock_known;           /* that of Redis: */
+    int64_t               clock_ms;              /* it is ahead of ours by */
+    uint64_t              clock_error_ms;        /* twice: a round trip */
+    uint64_t              behind_ms;
+    bool                  evicting;
+    trv_flush_t           flush;
+    uint64_t              flush_ms;              /* the last one */
+    trv_telling_t         telling;
     bool                  merging;
-    bool                  scrub;                 /* the merge under way is one */
+    bool                  scrub;                 /* the merge under way */
 
-    char                  error[64];             /* reported last */
+    uint64_t              now_ms;                /* of the last call */
+    trv_said_t            said[TRV_FOLLOW_SAID];
     trv_note_t            notes[TRV_FOLLOW_NOTES];
     size_t                n_notes;
     trv_follow_counts_t   counts;
@@ -78,20 +108,43 @@ struct trv_follow_s {
 void trv_judge_heartbeat(trv_follow_t *f, const struct redisReply *reply,
     uint64_t now_ms);
 
-/*
- * Compares our total with that of the last heartbeat, at exactly the position
- * that it named; waits where the tail is not there yet.
- */
+/* our total with that of the last heartbeat, once the tail is where it was */
 void trv_judge_compare(trv_follow_t *f);
 
 /* remembers our total at the position just reached */
 void trv_judge_mark(trv_follow_t *f);
 
+/*
+ * From this position on, the set may hold what neither our table nor the log
+ * up to there has: the promise stands still until a heartbeat that leaves from
+ * now on agrees there.
+ */
+void trv_judge_doubt(trv_follow_t *f, const trv_position_t *position);
+
+/* trv_measure.c: a heartbeat has come in, an entry of the log was applied */
+void trv_measure_clock(trv_follow_t *f, uint64_t now_ms);
+void trv_measure_policy(trv_follow_t *f);
+void trv_measure_delay(trv_follow_t *f, uint64_t entered_ms);
+
+/* trv_follow_merge.c: begins a merge if one is due; false: not now */
+bool trv_follow_merge_start(trv_follow_t *f, uint64_t now_ms);
+void trv_follow_merge_reply(trv_follow_t *f, struct redisReply *reply,
+    uint64_t now_ms);
+void trv_follow_merge_done(trv_follow_t *f, uint64_t now_ms);
+void trv_follow_merge_failed(trv_follow_t *f, uint64_t now_ms);
+
 /* a merge is due; the first cause stays */
 void trv_follow_due(trv_follow_t *f, trv_cause_e cause);
 
+/*
+ * trv_follow_note.c: a note.  The same warning or error is said once a minute,
+ * and no more than TRV_FOLLOW_SAID of them, whatever Redis does.
+ */
 void trv_follow_say(trv_follow_t *f, int level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* an error reply */
+void trv_follow_error(trv_follow_t *f, const struct redisReply *reply);
 
 
 #endif /* TRV_FOLLOW_PRIVATE_H */

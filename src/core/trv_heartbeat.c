@@ -1,6 +1,6 @@
 
 /*
- * The reply is an array of ten words in a fixed order.  Each one is checked
+ * The reply is an array of twelve words in a fixed order.  Each one is checked
  * for type, length and alphabet: a follower that acted on a wrong word could
  * adopt a foreign set or believe that it is current.
  */
@@ -123,12 +123,16 @@ trv_heartbeat_parse(const struct redisReply *reply, trv_heartbeat_t *hb)
         || trv_position_parse(word[4]->str, word[4]->len, &hb->last)
         || trv_digest_parse(word[5]->str, word[5]->len, &hb->total)
         || trv_reply_number(word[6], UINT64_MAX >> 1, &hb->kept)
-        || trv_reply_number(word[7], UINT16_MAX, &first)
-        || trv_reply_number(word[8], UINT16_MAX, &yesterday))
+        || trv_reply_number(word[8], UINT16_MAX, &yesterday)
+        || trv_reply_number(word[7], yesterday, &first)
+        || trv_reply_number(word[10], UINT64_MAX >> 1, &hb->time_ms)
+        || word[11]->type != REDIS_REPLY_STRING)
     {
         return TRV_CORRUPT;
     }
 
+    hb->policy = word[11]->len != 0;
+    hb->evicting = strncmp(word[11]->str, "allkeys", 7) == 0;
     hb->first_day = (uint16_t) first;
     hb->yesterday = (uint16_t) yesterday;
 

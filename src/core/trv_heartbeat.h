@@ -12,7 +12,7 @@
 
 
 #define TRV_RUN_ID_LEN       40          /* hex digits, of the server process */
-#define TRV_HEARTBEAT_WORDS  10
+#define TRV_HEARTBEAT_WORDS  12
 
 
 struct redisReply;
@@ -29,6 +29,9 @@ typedef struct {
     uint16_t        first_day;           /* all before are forgotten */
     uint16_t        yesterday;           /* of Redis, UTC */
     bool            merging;             /* it is some edge's turn */
+    uint64_t        time_ms;             /* of Redis, Unix */
+    bool            policy;              /* was asked for: */
+    bool            evicting;            /* maxmemory-policy is allkeys-* */
 } trv_heartbeat_t;
 
 

@@ -11,6 +11,12 @@
  * The tail and the heartbeat are two links, so the tail may be ahead of or
  * behind the id that the heartbeat names: behind, the comparison waits; ahead,
  * the marks of the tail know the total of that moment.
+ *
+ * The log alone does not prove that we have everything up to a position: a
+ * `merge` entry says that the set has grown by ids which no entry names, and a
+ * tail that has just been connected may read another history than the one our
+ * replication id names.  Both put the position in doubt until a heartbeat
+ * agrees.
  */
 
 #include <string.h>
@@ -25,6 +31,7 @@ static trv_cause_e trv_judge_cause(trv_follow_t *f,
     const trv_heartbeat_t *was, bool was_pending);
 static bool trv_judge_unborn(trv_follow_t *f, uint64_t now_ms);
 static void trv_judge_agrees(trv_follow_t *f, bool agrees);
+static void trv_judge_settle(trv_follow_t *f);
 
 
 void
@@ -46,6 +53,9 @@ trv_judge_heartbeat(trv_follow_t *f, const struct redisReply *reply,
         trv_judge_agrees(f, false);
         return;
     }
+
+    trv_measure_clock(f, now_ms);
+    trv_measure_policy(f);
 
     if (!f->hb.master) {
         trv_follow_say(f, TRV_NOTE_WARN, "this Redis is not a master");
@@ -146,6 +156,7 @@ trv_judge_unborn(trv_follow_t *f, uint64_t now_ms)
         trv_follow_say(f, TRV_NOTE_WARN, "Redis is empty, filling it again");
         strcpy(f->fresh_set_id, state.set_id);
         f->adopt = true;
+        f->merge_ms = 0;
         trv_follow_due(f, TRV_CAUSE_UNBORN);
         return true;
     }
@@ -196,6 +207,7 @@ trv_judge_compare(trv_follow_t *f)
         f->backoff_ms = 0;
         trv_writer_contact_set(f->replica, f->hb_sent_ms);
         trv_judge_agrees(f, true);
+        trv_judge_settle(f);
         return;
     }
 
@@ -223,4 +235,29 @@ trv_judge_agrees(trv_follow_t *f, bool agrees)
 
     f->agrees = agrees;
     trv_writer_agrees_set(f->replica, agrees);
+}
+
+
+void
+trv_judge_doubt(trv_follow_t *f, const trv_position_t *position)
+{
+    f->doubted = true;
+    f->doubt_asked = false;
+    f->doubt = *position;
+
+    f->next_beat_ms = 0;
+}
+
+
+static void
+trv_judge_settle(trv_follow_t *f)
+{
+    if (!f->doubted || !f->doubt_asked
+        || trv_position_cmp(&f->hb.last, &f->doubt) < 0)
+    {
+        return;
+    }
+
+    f->doubted = false;
+    trv_writer_position_set(f->replica, &f->tail.position);
 }

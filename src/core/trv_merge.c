@@ -14,50 +14,8 @@
 #include <string.h>
 #include <hiredis/hiredis.h>
 
-#include "trv_merge.h"
+#include "trv_merge_private.h"
 #include "trv_stream.h"
-
-
-#define TRV_DAYS              65536
-#define TRV_MERGE_REPAIR_MAX  200        /* days in one call of repair.lua */
-#define TRV_MERGE_MEMBER_LEN  1024       /* also what is no id is a mark */
-
-
-typedef struct {
-    trv_digest_t  claimed;               /* by Redis */
-    trv_digest_t  counted;               /* by us, from its members */
-    uint64_t      members;
-    bool          read;                  /* its members are to be read */
-    bool          give;                  /* Redis lacks some of it */
-} trv_merge_day_t;
-
-
-struct trv_merge_s {
-    trv_replica_t       *replica;
-    char                 edge[128];
-    uint64_t             log_length;
-
-    trv_merge_state_e    state;
-    bool                 scrub;
-    bool                 known;          /* heartbeat and days are set */
-    trv_heartbeat_t      heartbeat;
-    trv_merge_day_t     *days;           /* TRV_DAYS of them while it runs */
-
-    /* the range being read, and how far we are */
-    uint32_t             from, to;       /* days; from > to: none yet */
-    char                 last_id[TRV_MERGE_MEMBER_LEN];
-    char                 last_expiry[32];
-    size_t               last_id_len, last_expiry_len;
-    redisReply          *page;
-    size_t               next;           /* element of the page */
-
-    uint32_t             repair;         /* next day to look at */
-    uint64_t             cursor;         /* of the walk over our table */
-    bool                 last;           /* the batch is the last one */
-
-    trv_merge_result_t   result;
-    trv_words_t          words;
-};
 
 
 static trv_rc_e trv_merge_digests(trv_merge_t *m, const redisReply *reply);
@@ -68,10 +26,6 @@ static trv_rc_e trv_merge_put(trv_merge_t *m, const redisReply *member,
     const redisReply *expiry);
 static void trv_merge_pulled(trv_merge_t *m);
 static bool trv_merge_range_next(trv_merge_t *m);
-static bool trv_merge_repair_next(trv_merge_t *m);
-static void trv_merge_give_mark(trv_merge_t *m);
-static void trv_merge_batch_begin(trv_merge_t *m);
-static trv_rc_e trv_merge_collect(trv_merge_t *m, size_t n);
 static void trv_merge_page_command(trv_merge_t *m);
 
 
@@ -220,6 +174,13 @@ trv_merge_page_command(trv_merge_t *m)
 }
 
 
+void
+trv_merge_position_set(trv_merge_t *m, const trv_position_t *position)
+{
+    m->position = position;
+}
+
+
 trv_rc_e
 trv_merge_reply(trv_merge_t *m, struct redisReply *reply)
 {
@@ -244,16 +205,7 @@ trv_merge_reply(trv_merge_t *m, struct redisReply *reply)
         break;
 
     case TRV_MERGE_REPAIR:
-        if (reply->type == REDIS_REPLY_INTEGER) {
-            m->result.repaired += (uint64_t) reply->integer;
-
-            if (!trv_merge_repair_next(m)) {
-                trv_merge_give_mark(m);
-            }
-
-            rc = TRV_OK;
-        }
-
+        rc = trv_merge_repaired(m, reply);
         break;
 
     case TRV_MERGE_PUSH:
@@ -292,7 +244,7 @@ trv_merge_reply(trv_merge_t *m, struct redisReply *reply)
 }
 
 
-/* heartbeat, policy, [day, digest, members, ...] */
+/* heartbeat, [day, digest, members, ...] */
 
 static trv_rc_e
 trv_merge_digests(trv_merge_t *m, const redisReply *reply)
@@ -304,22 +256,25 @@ trv_merge_digests(trv_merge_t *m, const redisReply *reply)
     redisReply       *list, **e;
 
     if (trv_heartbeat_parse(reply, &m->heartbeat) != TRV_OK
-        || reply->elements != TRV_HEARTBEAT_WORDS + 2
-        || reply->element[10]->type != REDIS_REPLY_STRING
-        || reply->element[11]->type != REDIS_REPLY_ARRAY
-        || reply->element[11]->elements % 3 != 0)
+        || reply->elements != TRV_HEARTBEAT_WORDS + 1
+        || reply->element[TRV_HEARTBEAT_WORDS]->type != REDIS_REPLY_ARRAY
+        || reply->element[TRV_HEARTBEAT_WORDS]->elements % 3 != 0)
     {
         return TRV_CORRUPT;
     }
 
-    m->result.evicting = strncmp(reply->element[10]->str, "allkeys", 7) == 0;
-    list = reply->element[11];
+    list = reply->element[TRV_HEARTBEAT_WORDS];
+    m->days_end = 0;
 
     for (i = 0; i < list->elements; i += 3) {
         e = &list->element[i];
 
         if (trv_reply_number(e[0], TRV_DAYS - 1, &day) != TRV_OK) {
             return TRV_CORRUPT;
+        }
+
+        if (day >= m->days_end) {
+            m->days_end = (uint32_t) day + 1;
         }
 
         d = &m->days[day];
@@ -366,13 +321,13 @@ trv_merge_range_next(trv_merge_t *m)
     uint32_t          day;
     trv_merge_day_t  *d;
 
-    for (day = m->from; day < TRV_DAYS; day++) {
+    for (day = m->from; day < m->days_end; day++) {
         if (m->days[day].read && m->days[day].members) {
             break;
         }
     }
 
-    if (day == TRV_DAYS) {
+    if (day >= m->days_end) {
         return false;
     }
 
@@ -380,7 +335,7 @@ trv_merge_range_next(trv_merge_t *m)
     m->last_id_len = 0;
     m->last_expiry_len = 0;
 
-    for ( /* void */ ; day < TRV_DAYS; day++) {
+    for ( /* void */ ; day < m->days_end; day++) {
         d = &m->days[day];
 
         if (d->members && !d->read) {
@@ -503,138 +458,11 @@ trv_merge_pulled(trv_merge_t *m)
     trv_writer_filled_set(m->replica);
 
     m->repair = m->heartbeat.first_day;
+    m->repair_tries = 0;
 
     if (!trv_merge_repair_next(m)) {
-        trv_merge_give_mark(m);
+        trv_merge_give_start(m);
     }
-}
-
-
-/* false: there is nothing (more) to put right */
-
-static bool
-trv_merge_repair_next(trv_merge_t *m)
-{
-    size_t            n;
-    char              text[TRV_DIGEST_LEN + 1];
-    trv_merge_day_t  *d;
-
-    trv_words_begin(&m->words, TRV_SCRIPT_REPAIR);
-
-    for (n = 0; m->repair < TRV_DAYS && n < TRV_MERGE_REPAIR_MAX; m->repair++) {
-        d = &m->days[m->repair];
-
-        if (!d->read || trv_digest_equal(&d->claimed, &d->counted)) {
-            continue;
-        }
-
-        trv_words_add_number(&m->words, m->repair);
-        trv_words_add(&m->words, text, trv_digest_format(&d->claimed, text));
-        trv_words_add(&m->words, text, trv_digest_format(&d->counted, text));
-        n++;
-    }
-
-    /* a scrub adds the total up anew even if every day is right */
-
-    if (n == 0 && m->scrub) {
-        m->scrub = false;
-        n = 1;
-    }
-
-    m->state = TRV_MERGE_REPAIR;
-
-    return n > 0;
-}
-
-
-static void
-trv_merge_give_mark(trv_merge_t *m)
-{
-    bool              any;
-    uint32_t          day;
-    trv_digest_t      ours, *theirs;
-    trv_merge_day_t  *d;
-
-    any = false;
-
-    for (day = m->heartbeat.first_day; day < TRV_DAYS; day++) {
-        d = &m->days[day];
-        theirs = d->read ? &d->counted : &d->claimed;
-        trv_writer_digest(m->replica, (uint16_t) day, &ours);
-
-        d->give = ours.count && !trv_digest_equal(&ours, theirs);
-        any = any || d->give;
-    }
-
-    if (!any) {
-        trv_merge_stop(m);
-        return;
-    }
-
-    m->cursor = 0;
-    trv_merge_batch_begin(m);
-}
-
-
-static void
-trv_merge_batch_begin(trv_merge_t *m)
-{
-    trv_words_t  *w;
-
-    w = &m->words;
-
-    /* the third word is "end" or "end changed" in the last batch only */
-
-    trv_words_begin(w, TRV_SCRIPT_MERGE);
-    trv_words_add_text(w, m->edge);
-    trv_words_add_number(w, TRV_MERGE_TURN_MS);
-    trv_words_add_text(w, "");
-    trv_words_add_number(w, m->log_length);
-
-    m->last = false;
-    m->state = TRV_MERGE_COLLECT;
-}
-
-
-static trv_rc_e
-trv_merge_collect(trv_merge_t *m, size_t n)
-{
-    trv_id_t     id;
-    uint16_t     day;
-    trv_rc_e     rc;
-    char         hex[TRV_ID_HEX_LEN];
-
-    for ( /* void */ ; n > 0; n--) {
-        rc = trv_writer_walk(m->replica, &m->cursor, n, &id, &day);
-
-        if (rc == TRV_AGAIN) {
-            return rc;
-        }
-
-        if (rc == TRV_DECLINED) {
-            m->last = true;
-            m->words.argv[2] = m->result.pushed ? "end changed" : "end";
-            m->words.argvlen[2] = strlen(m->words.argv[2]);
-            m->state = TRV_MERGE_PUSH;
-            return TRV_AGAIN;
-        }
-
-        if (day == 0 || !m->days[day].give) {
-            continue;
-        }
-
-        trv_id_format(&id, hex);
-        trv_words_add(&m->words, hex, sizeof(hex));
-        trv_words_add_number(&m->words,
-                             (uint64_t) (day + 1) * TRV_DAY_SEC - 1);
-
-        if (m->words.command.argc == 4 + 2 * TRV_COMMAND_MAX_IDS) {
-            m->state = TRV_MERGE_PUSH;
-            return TRV_AGAIN;
-        }
-    }
-
-    return TRV_AGAIN;
 }
 
 

@@ -55,6 +55,12 @@ trv_merge_state_e trv_merge_state(const trv_merge_t *m);
 trv_rc_e trv_merge_next(trv_merge_t *m, const trv_command_t **command);
 
 /*
+ * How far the log has been read without a gap and is in the table, kept by the
+ * caller who owns it; NULL: not known.  What Redis got up to there we have.
+ */
+void trv_merge_position_set(trv_merge_t *m, const trv_position_t *position);
+
+/*
  * The reply to the last command; it belongs to the merge from now on.
  *
  * TRV_OK        go on
@@ -84,7 +90,6 @@ typedef struct {
     uint64_t  pushed;                    /* new to Redis */
     uint64_t  repaired;                  /* days */
     uint64_t  junk;                      /* members that are no revocations */
-    bool      evicting;                  /* maxmemory-policy is allkeys-* */
 } trv_merge_result_t;
 
 const trv_merge_result_t *trv_merge_result(const trv_merge_t *m);

@@ -1,9 +1,8 @@
 
 /*
  * Roles and operations.  nginx says who a principal is, this table says what
- * it may do.  Without records of tokens nobody but their holder can show a
- * right to one: merchants and partners revoke by the full text only, and see
- * what they have revoked themselves.
+ * it may do.  Whether a token is one's own is for the scripts to decide, on
+ * its record.
  */
 
 #include <string.h>
@@ -22,14 +21,20 @@ static const unsigned char  trv_policy[][TRV_OP_WHOAMI + 1] = {
 
     [TRV_ROLE_MERCHANT] = {
         [TRV_OP_REVOKE_TOKEN] = TRV_SCOPE_OWN,
+        [TRV_OP_REVOKE_ID] = TRV_SCOPE_OWN,
+        [TRV_OP_REVOKE_SCOPE] = TRV_SCOPE_OWN,
         [TRV_OP_LIST_REVOCATIONS] = TRV_SCOPE_OWN,
+        [TRV_OP_LIST_TOKENS] = TRV_SCOPE_OWN,
         [TRV_OP_LIST_EDGES] = TRV_SCOPE_ALL,
         [TRV_OP_WHOAMI] = TRV_SCOPE_ALL,
     },
 
     [TRV_ROLE_PARTNER] = {
         [TRV_OP_REVOKE_TOKEN] = TRV_SCOPE_OWN,
+        [TRV_OP_REVOKE_ID] = TRV_SCOPE_OWN,
+        [TRV_OP_REVOKE_SCOPE] = TRV_SCOPE_OWN,
         [TRV_OP_LIST_REVOCATIONS] = TRV_SCOPE_OWN,
+        [TRV_OP_LIST_TOKENS] = TRV_SCOPE_OWN,
         [TRV_OP_LIST_EDGES] = TRV_SCOPE_ALL,
         [TRV_OP_WHOAMI] = TRV_SCOPE_ALL,
     },
@@ -37,9 +42,14 @@ static const unsigned char  trv_policy[][TRV_OP_WHOAMI + 1] = {
     [TRV_ROLE_OPERATOR] = {
         [TRV_OP_REVOKE_TOKEN] = TRV_SCOPE_ALL,
         [TRV_OP_REVOKE_ID] = TRV_SCOPE_ALL,
+        [TRV_OP_REVOKE_SCOPE] = TRV_SCOPE_ALL,
         [TRV_OP_SET_EXPIRY] = TRV_SCOPE_ALL,
         [TRV_OP_LIST_REVOCATIONS] = TRV_SCOPE_ALL,
+        [TRV_OP_LIST_TOKENS] = TRV_SCOPE_ALL,
+        [TRV_OP_REGISTER] = TRV_SCOPE_ALL,
         [TRV_OP_LIST_EDGES] = TRV_SCOPE_ALL,
+        [TRV_OP_GET_LOG] = TRV_SCOPE_ALL,
+        [TRV_OP_GET_METRICS] = TRV_SCOPE_ALL,
         [TRV_OP_WHOAMI] = TRV_SCOPE_ALL,
     },
 };
@@ -111,8 +121,51 @@ trv_name_check(const char *name, size_t len)
 }
 
 
+trv_owner_t
+trv_policy_owner(const trv_principal_t *principal, trv_op_e op)
+{
+    trv_owner_t  owner = { { NULL, 0 }, { NULL, 0 } };
+
+    if (trv_policy_scope(principal->role, op) == TRV_SCOPE_ALL) {
+        return owner;
+    }
+
+    if (principal->role == TRV_ROLE_MERCHANT) {
+        owner.store = principal->name;
+
+    } else {
+        owner.partner = principal->name;
+    }
+
+    return owner;
+}
+
+
 trv_scope_e
 trv_policy_scope(trv_role_e role, trv_op_e op)
 {
     return trv_policy[role][op];
+}
+
+
+trv_scope_e
+trv_policy_scope_bare(trv_role_e role, trv_op_e op)
+{
+    trv_scope_e  scope;
+
+    scope = trv_policy_scope(role, op);
+
+    if (op == TRV_OP_REVOKE_SCOPE) {
+        return TRV_SCOPE_NOTHING;
+    }
+
+    if (op == TRV_OP_REVOKE_ID && scope == TRV_SCOPE_OWN) {
+        return TRV_SCOPE_NOTHING;
+    }
+
+    if (op == TRV_OP_REVOKE_TOKEN && scope == TRV_SCOPE_OWN) {
+        return TRV_SCOPE_ALL;
+    }
+
+    return scope;
 }

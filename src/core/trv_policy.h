@@ -23,9 +23,14 @@ typedef enum {
 typedef enum {
     TRV_OP_REVOKE_TOKEN = 0,             /* by full token text */
     TRV_OP_REVOKE_ID,
+    TRV_OP_REVOKE_SCOPE,                 /* all of a partner, of a store */
     TRV_OP_SET_EXPIRY,                   /* "expires_at" of a revocation */
     TRV_OP_LIST_REVOCATIONS,
+    TRV_OP_LIST_TOKENS,
+    TRV_OP_REGISTER,
     TRV_OP_LIST_EDGES,
+    TRV_OP_GET_LOG,
+    TRV_OP_GET_METRICS,
     TRV_OP_WHOAMI
 } trv_op_e;
 
@@ -43,6 +48,13 @@ typedef struct {
 } trv_principal_t;
 
 
+/* what the record of a token must say; empty: anything */
+typedef struct {
+    trv_str_t   partner;
+    trv_str_t   store;
+} trv_owner_t;
+
+
 /*
  * "merchant STORE", "partner PARTNER" or "operator NAME", one blank between.
  * TRV_INVALID: anything else, an empty text too.
@@ -58,6 +70,17 @@ bool trv_name_check(const char *name, size_t len);
 
 /* what the role may reach by this operation */
 trv_scope_e trv_policy_scope(trv_role_e role, trv_op_e op);
+
+/*
+ * The same where no token records are kept.  Then nobody can be shown to own a
+ * token: merchants and partners may revoke any whose full text they hold, and
+ * none else.  There are no scopes.
+ */
+trv_scope_e trv_policy_scope_bare(trv_role_e role, trv_op_e op);
+
+/* whose tokens the principal may reach by an operation that is not forbidden:
+   a merchant those of its store, a partner its own, where the scope is OWN */
+trv_owner_t trv_policy_owner(const trv_principal_t *principal, trv_op_e op);
 
 
 #endif /* TRV_POLICY_H */

@@ -16,12 +16,12 @@
 #define TRV_REBUILD_OVER_MIN  1000       /* entries worth a rebuild */
 
 
-/* 11/16 of the slots: 2/3, and a bit for a table that was built to fit */
+/* 25/32 of the slots: 3/4, and a bit for a table that was built to fit */
 
 static bool
 trv_rebuild_fits(uint64_t entries, uint64_t capacity)
 {
-    return entries <= capacity / 16 * 11 + capacity % 16 * 11 / 16;
+    return entries <= capacity / 32 * 25;
 }
 
 
@@ -52,9 +52,9 @@ trv_writer_rebuild_needed(trv_replica_t *r, uint64_t want, uint16_t first_day,
         return TRV_DECLINED;
     }
 
-    /* 11/5: a load of 45 % to begin with, 40 bytes an entry */
+    /* half full to begin with, 38 bytes an entry */
 
-    *capacity = (used - over.count) / 5 * 11;
+    *capacity = (used - over.count) * 2;
 
     if (w->crowded && *capacity < now) {
         *capacity = now;

@@ -22,8 +22,6 @@
 #include "trv_replica_private.h"
 
 
-#define TRV_REPLICA_LOCK   "writer.lock"
-
 /* switches of generation while a table is opened; each takes seconds */
 #define TRV_REPLICA_TRIES  4
 
@@ -32,6 +30,7 @@ static trv_rc_e trv_replica_dir_refresh(trv_replica_t *r);
 static trv_rc_e trv_replica_control_refresh(trv_replica_t *r);
 static trv_rc_e trv_replica_table_refresh(trv_replica_t *r);
 static void trv_replica_retire(trv_replica_t *r);
+static void trv_replica_lock_name(char name[TRV_FILE_NAME_LEN]);
 
 
 trv_replica_t *
@@ -335,7 +334,9 @@ trv_replica_state(const trv_replica_t *r, trv_replica_state_t *state)
         return;
     }
 
-    state->filled = trv_control_get(&control->filled) == TRV_CONTROL_FILLED;
+    state->away = trv_control_get(&control->filled) == TRV_CONTROL_AWAY;
+    state->filled = state->away
+                    || trv_control_get(&control->filled) == TRV_CONTROL_FILLED;
     state->full = trv_control_get(&control->full) != 0;
     state->agrees = trv_control_get(&control->agrees) != 0;
     state->contact_ms = trv_control_get(&control->contact_ms);
@@ -409,6 +410,7 @@ trv_rc_e
 trv_replica_lock(trv_replica_t *r)
 {
     int       fd, err;
+    char      name[TRV_FILE_NAME_LEN];
     trv_rc_e  rc;
 
     if (r->lock_fd != -1) {
@@ -426,7 +428,9 @@ trv_replica_lock(trv_replica_t *r)
      * lock, one process could rename what another has just made and locked.
      */
 
-    fd = openat(r->dir_fd, TRV_REPLICA_LOCK,
+    trv_replica_lock_name(name);
+
+    fd = openat(r->dir_fd, name,
                 O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
 
     if (fd == -1) {
@@ -454,6 +458,13 @@ trv_replica_lock(trv_replica_t *r)
 }
 
 
+static void
+trv_replica_lock_name(char name[TRV_FILE_NAME_LEN])
+{
+    snprintf(name, TRV_FILE_NAME_LEN, "writer.%d.lock", TRV_FORMAT_VERSION);
+}
+
+
 int
 trv_replica_lock_fd(const trv_replica_t *r)
 {
@@ -464,6 +475,7 @@ trv_replica_lock_fd(const trv_replica_t *r)
 trv_rc_e
 trv_replica_lock_check(const trv_replica_t *r)
 {
+    char         name[TRV_FILE_NAME_LEN];
     struct stat  dir, there, ours;
 
     /* from the path on: the whole directory may have been replaced */
@@ -477,7 +489,9 @@ trv_replica_lock_check(const trv_replica_t *r)
         return TRV_DECLINED;
     }
 
-    if (fstatat(r->dir_fd, TRV_REPLICA_LOCK, &there, AT_SYMLINK_NOFOLLOW) == -1
+    trv_replica_lock_name(name);
+
+    if (fstatat(r->dir_fd, name, &there, AT_SYMLINK_NOFOLLOW) == -1
         || fstat(r->lock_fd, &ours) == -1
         || there.st_ino != ours.st_ino
         || there.st_dev != ours.st_dev)

@@ -2,12 +2,14 @@
 /*
  * A replica: an edge's own copy of the revocation set, as a directory.
  *
- *     control.V     one small mapped file: what is in force, and how far it is
- *     table.V.N     the table of generation N
- *     writer.lock   flock()ed by the one worker that may write
+ *     control.V       one small mapped file: what is in force, how far it is
+ *     table.V.N       the table of generation N
+ *     writer.V.lock   flock()ed by the one worker that may write
  *
- * V is TRV_FORMAT_VERSION.  Every worker opens the replica and reads it
- * without locks; the one that holds the lock also writes (trv_writer.h).
+ * V is TRV_FORMAT_VERSION: during an upgrade two versions of the module keep
+ * a replica each, and neither waits for the other.  Every worker opens the
+ * replica and reads it without locks; the one that holds the lock also writes
+ * (trv_writer.h).
  *
  * The control file is written by the lock holder only (trv_control.h): single
  * fields are aligned 64-bit atomics, and what belongs together (position,
@@ -67,6 +69,8 @@ trv_rc_e trv_replica_retired(trv_replica_t *r, trv_table_t *t);
 typedef struct {
     bool            filled;      /* was merged with Redis once, and its
                                     entries are known to be all there */
+    bool            away;        /* is filled, but no writer was there for
+                                    a while: not ready before it has merged */
     bool            full;        /* no room and none to be had */
     bool            agrees;      /* total digest was equal at last compare */
     uint64_t        contact_ms;  /* CLOCK_MONOTONIC of this boot; 0: never */
@@ -79,14 +83,14 @@ typedef struct {
     uint64_t        bytes;       /* of the table file */
     char            set_id[TRV_SET_ID_LEN + 1];      /* "": none yet */
     char            instance[TRV_INSTANCE_ID_LEN + 1];
-    char            repl_id[TRV_REPL_ID_LEN + 1];    /* position belongs to it */
+    char            repl_id[TRV_REPL_ID_LEN + 1];  /* position belongs to it */
 } trv_replica_state_t;
 
 void trv_replica_state(const trv_replica_t *r, trv_replica_state_t *state);
 
 /*
  * What every call needs, without a copy of the state: ready = a call can be
- * judged (filled, mapped); contact and full as above.
+ * judged (filled, mapped, not away); contact and full as above.
  */
 bool trv_replica_ready(const trv_replica_t *r);
 uint64_t trv_replica_contact_ms(const trv_replica_t *r);
@@ -102,7 +106,7 @@ int trv_replica_dir_open(const trv_replica_t *r);
 /* -- writer lock -- */
 
 /*
- * Tries to become the writer: opens writer.lock afresh (an inherited
+ * Tries to become the writer: opens the lock afresh (an inherited
  * descriptor would not exclude) and flock()s it.  TRV_OK; TRV_AGAIN: another
  * process has it; TRV_DECLINED: the directory is not there; TRV_ERROR: errno.
  */

@@ -1,24 +1,13 @@
 
 /*
  * One table of members: each has a parser that fills its part of the request
- * or says what is wrong.  jansson does JSON; its depth is bounded before it is
- * called, because its own limit (2048) is ours to lower only at its build.
+ * or says what is wrong.
  */
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <jansson.h>
-
 #include "trv_request.h"
-#include "trv_time.h"
-
-
-#define TRV_REQUEST_QUOTE_LEN  40        /* longest value that is repeated */
-
-#define TRV_REQUEST_ID_CHARS    "0123456789abcdefABCDEF"
-#define TRV_REQUEST_NAME_CHARS  "abcdefghijklmnopqrstuvwxyz_"
 
 
 typedef struct {
@@ -39,7 +28,6 @@ typedef struct {
 } trv_request_member_t;
 
 
-static trv_rc_e trv_request_depth_check(const char *body, size_t len);
 static trv_rc_e trv_request_members(trv_request_parser_t *rp, json_t *root);
 static trv_rc_e trv_request_token(trv_request_parser_t *rp, const char *name,
     json_t *value);
@@ -47,11 +35,19 @@ static trv_rc_e trv_request_tokens(trv_request_parser_t *rp, const char *name,
     json_t *value);
 static trv_rc_e trv_request_ids(trv_request_parser_t *rp, const char *name,
     json_t *value);
+static trv_rc_e trv_request_partner(trv_request_parser_t *rp,
+    const char *name, json_t *value);
+static trv_rc_e trv_request_store(trv_request_parser_t *rp, const char *name,
+    json_t *value);
+static trv_rc_e trv_request_name(trv_request_parser_t *rp, const char *name,
+    json_t *value, char copy[TRV_NAME_MAX_LEN + 1]);
+static trv_rc_e trv_request_what(trv_request_parser_t *rp);
 static trv_rc_e trv_request_list(trv_request_parser_t *rp, const char *name,
     json_t *value);
 static trv_rc_e trv_request_token_add(trv_request_parser_t *rp, json_t *value);
 static trv_rc_e trv_request_reason(trv_request_parser_t *rp, const char *name,
     json_t *value);
+static bool trv_request_holds(const char *reason, json_t *token);
 static trv_rc_e trv_request_dry_run(trv_request_parser_t *rp, const char *name,
     json_t *value);
 static trv_rc_e trv_request_expect(trv_request_parser_t *rp, const char *name,
@@ -59,16 +55,17 @@ static trv_rc_e trv_request_expect(trv_request_parser_t *rp, const char *name,
 static trv_rc_e trv_request_expires_at(trv_request_parser_t *rp,
     const char *name, json_t *value);
 static void trv_request_fold(trv_request_t *req);
-static const char *trv_request_quote(const char *text, const char *allowed,
-    char quoted[TRV_REQUEST_QUOTE_LEN + 4]);
-static trv_rc_e trv_request_refuse(trv_request_parser_t *rp,
-    const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+
+static const char  trv_request_told[] =
+    "\"reason\" must not hold the text of a token";
 
 static const trv_request_member_t  trv_request_table[] = {
     { "token", trv_request_token },
     { "tokens", trv_request_tokens },
     { "ids", trv_request_ids },
+    { "partner", trv_request_partner },
+    { "store", trv_request_store },
     { "reason", trv_request_reason },
     { "dry_run", trv_request_dry_run },
     { "expect", trv_request_expect },
@@ -84,32 +81,19 @@ trv_request_parse(trv_id_hash_t *hash, const char *body, size_t len,
 {
     json_t                *root;
     trv_rc_e               rc;
-    json_error_t           json_error;
     trv_request_parser_t   rp = { req, hash, now, max_lifetime, 0, error };
 
     memset(req, 0, sizeof(trv_request_t));
     req->expect = -1;
 
     if (len > TRV_REQUEST_MAX_LEN) {
-        return trv_request_refuse(&rp, "the body is longer than %d bytes",
-                                  TRV_REQUEST_MAX_LEN);
+        return trv_json_refuse(error, "the body is longer than %d bytes",
+                               TRV_REQUEST_MAX_LEN);
     }
 
-    if (trv_request_depth_check(body, len) != TRV_OK) {
-        return trv_request_refuse(&rp, "the JSON is nested deeper than %d",
-                                  TRV_REQUEST_MAX_DEPTH);
-    }
-
-    root = json_loadb(body, len, JSON_REJECT_DUPLICATES|JSON_DECODE_ANY,
-                      &json_error);
-
-    if (root == NULL) {
-
-        /* the text of jansson's error quotes the body: maybe a token */
-
-        return trv_request_refuse(&rp, "the body is not valid JSON (line %d, "
-                                  "column %d)",
-                                  json_error.line, json_error.column);
+    rc = trv_json_load(body, len, "body", &root, error);
+    if (rc != TRV_OK) {
+        return rc;
     }
 
     rc = trv_request_members(&rp, root);
@@ -127,6 +111,25 @@ trv_request_parse(trv_id_hash_t *hash, const char *body, size_t len,
 }
 
 
+trv_rc_e
+trv_request_id(const trv_id_t *id, trv_request_t *req)
+{
+    memset(req, 0, sizeof(trv_request_t));
+
+    req->ids = malloc(sizeof(trv_id_t));
+    if (req->ids == NULL) {
+        return TRV_ERROR;
+    }
+
+    req->ids[0] = *id;
+    req->n = 1;
+    req->by_token = true;
+    req->expect = -1;
+
+    return TRV_OK;
+}
+
+
 void
 trv_request_destroy(trv_request_t *req)
 {
@@ -137,68 +140,18 @@ trv_request_destroy(trv_request_t *req)
 }
 
 
-/* nesting of brackets outside strings; the rest is for jansson to check */
-
-static trv_rc_e
-trv_request_depth_check(const char *body, size_t len)
-{
-    bool      text;
-    size_t    i;
-    unsigned  depth;
-
-    text = false;
-    depth = 0;
-
-    for (i = 0; i < len; i++) {
-
-        if (text) {
-            if (body[i] == '\\') {
-                i++;
-
-            } else if (body[i] == '"') {
-                text = false;
-            }
-
-            continue;
-        }
-
-        switch (body[i]) {
-
-        case '"':
-            text = true;
-            break;
-
-        case '{':
-        case '[':
-            if (++depth > TRV_REQUEST_MAX_DEPTH) {
-                return TRV_INVALID;
-            }
-            break;
-
-        case '}':
-        case ']':
-            if (depth) {
-                depth--;
-            }
-            break;
-        }
-    }
-
-    return TRV_OK;
-}
-
-
 static trv_rc_e
 trv_request_members(trv_request_parser_t *rp, json_t *root)
 {
-    char                         quoted[TRV_REQUEST_QUOTE_LEN + 4];
+    trv_json_quoted_t            quoted;
+    size_t                       i;
     json_t                      *value;
     trv_rc_e                     rc;
     const char                  *name;
     const trv_request_member_t  *member;
 
     if (!json_is_object(root)) {
-        return trv_request_refuse(rp, "the body must be a JSON object");
+        return trv_json_refuse(rp->error, "the body must be a JSON object");
     }
 
     json_object_foreach(root, name, value) {
@@ -210,8 +163,9 @@ trv_request_members(trv_request_parser_t *rp, json_t *root)
         }
 
         if (member->name == NULL) {
-            return trv_request_refuse(rp, "unknown member %s",
-                   trv_request_quote(name, TRV_REQUEST_NAME_CHARS, quoted));
+            return trv_json_refuse(rp->error, "unknown member %s",
+                                   trv_json_quote(name, TRV_JSON_NAME_CHARS,
+                                                  quoted));
         }
 
         rc = member->parse(rp, name, value);
@@ -220,9 +174,53 @@ trv_request_members(trv_request_parser_t *rp, json_t *root)
         }
     }
 
-    if (rp->what != 1) {
-        return trv_request_refuse(rp, "exactly one of \"token\", \"tokens\" "
-                                  "and \"ids\" must be given");
+    value = json_object_get(root, "tokens");
+
+    for (i = 0; i < json_array_size(value); i++) {
+        if (trv_request_holds(rp->req->reason, json_array_get(value, i))) {
+            return trv_json_refuse(rp->error, "%s", trv_request_told);
+        }
+    }
+
+    if (trv_request_holds(rp->req->reason, json_object_get(root, "token"))) {
+        return trv_json_refuse(rp->error, "%s", trv_request_told);
+    }
+
+    return trv_request_what(rp);
+}
+
+
+/* a reason is kept and shown, a token never */
+
+static bool
+trv_request_holds(const char *reason, json_t *token)
+{
+    return reason && json_string_length(token) >= TRV_REQUEST_MIN_SECRET
+           && strstr(reason, json_string_value(token)) != NULL;
+}
+
+
+/* what is to be revoked is said once, and fits the rest */
+
+static trv_rc_e
+trv_request_what(trv_request_parser_t *rp)
+{
+    bool            scope;
+    trv_request_t  *req;
+
+    req = rp->req;
+    scope = req->partner[0] || req->store[0];
+
+    if (rp->what + scope != 1) {
+        return trv_json_refuse(rp->error, "exactly one of \"token\", "
+                               "\"tokens\", \"ids\" and a scope "
+                               "(\"partner\", \"store\" or both) must be "
+                               "given");
+    }
+
+    if (scope && req->expires_at) {
+        return trv_json_refuse(rp->error, "\"expires_at\" is for tokens that "
+                               "are not on record, not for a scope");
     }
 
     return TRV_OK;
@@ -244,7 +242,7 @@ trv_request_token(trv_request_parser_t *rp, const char *name, json_t *value)
     }
 
     if (!json_is_string(value)) {
-        return trv_request_refuse(rp, "\"%s\" must be a string", name);
+        return trv_json_refuse(rp->error, "\"%s\" must be a string", name);
     }
 
     return trv_request_token_add(rp, value);
@@ -276,11 +274,11 @@ trv_request_tokens(trv_request_parser_t *rp, const char *name, json_t *value)
 static trv_rc_e
 trv_request_ids(trv_request_parser_t *rp, const char *name, json_t *value)
 {
-    char         quoted[TRV_REQUEST_QUOTE_LEN + 4];
-    size_t       i, len;
-    json_t      *item;
-    trv_rc_e     rc;
-    const char  *text;
+    size_t              i, len;
+    json_t             *item;
+    trv_rc_e            rc;
+    const char         *text;
+    trv_json_quoted_t   quoted;
 
     if (rp->what++) {
         return TRV_OK;
@@ -295,17 +293,52 @@ trv_request_ids(trv_request_parser_t *rp, const char *name, json_t *value)
         len = json_string_length(item);
 
         if (trv_id_parse(text, len, &rp->req->ids[rp->req->n++]) != TRV_OK) {
-            return trv_request_refuse(rp, "number %zu of \"%s\", %s, is not a "
-                                      "token id: %d lower-case hexadecimal "
-                                      "digits, not beginning with 16 zeros",
-                                      i + 1, name,
-                                      trv_request_quote(text,
-                                                TRV_REQUEST_ID_CHARS, quoted),
-                                      TRV_ID_HEX_LEN);
+            return trv_json_refuse(rp->error, "number %zu of \"%s\", %s, is "
+                                   "not a token id: %d lower-case hexadecimal "
+                                   "digits, not beginning with 16 zeros",
+                                   i + 1, name,
+                                   trv_json_quote(text, TRV_JSON_ID_CHARS,
+                                                  quoted),
+                                   TRV_ID_HEX_LEN);
         }
     }
 
     return rc;
+}
+
+
+static trv_rc_e
+trv_request_partner(trv_request_parser_t *rp, const char *name, json_t *value)
+{
+    return trv_request_name(rp, name, value, rp->req->partner);
+}
+
+
+static trv_rc_e
+trv_request_store(trv_request_parser_t *rp, const char *name, json_t *value)
+{
+    return trv_request_name(rp, name, value, rp->req->store);
+}
+
+
+static trv_rc_e
+trv_request_name(trv_request_parser_t *rp, const char *name, json_t *value,
+    char copy[TRV_NAME_MAX_LEN + 1])
+{
+    size_t       len;
+    const char  *text;
+
+    text = json_string_value(value);
+    len = json_string_length(value);
+
+    if (text == NULL || !trv_name_check(text, len)) {
+        return trv_json_refuse(rp->error, "\"%s\" must be 1 to %d of A-Z a-z "
+                               "0-9 . _ -", name, TRV_NAME_MAX_LEN);
+    }
+
+    memcpy(copy, text, len + 1);
+
+    return TRV_OK;
 }
 
 
@@ -319,14 +352,14 @@ trv_request_list(trv_request_parser_t *rp, const char *name, json_t *value)
     n = json_array_size(value);
 
     if (!json_is_array(value) || n == 0 || n > TRV_REQUEST_MAX_IDS) {
-        return trv_request_refuse(rp, "\"%s\" must be an array of 1 to %d "
-                                  "strings", name, TRV_REQUEST_MAX_IDS);
+        return trv_json_refuse(rp->error, "\"%s\" must be an array of 1 to %d "
+                               "strings", name, TRV_REQUEST_MAX_IDS);
     }
 
     for (i = 0; i < n; i++) {
         if (!json_is_string(json_array_get(value, i))) {
-            return trv_request_refuse(rp, "number %zu of \"%s\" is not a "
-                                      "string", i + 1, name);
+            return trv_json_refuse(rp->error, "number %zu of \"%s\" is not a "
+                                   "string", i + 1, name);
         }
     }
 
@@ -351,8 +384,8 @@ trv_request_token_add(trv_request_parser_t *rp, json_t *value)
     len = json_string_length(value);
 
     if (len == 0 || len > TRV_REQUEST_MAX_TOKEN) {
-        return trv_request_refuse(rp, "token number %zu must have 1 to %d "
-                                  "bytes", req->n + 1, TRV_REQUEST_MAX_TOKEN);
+        return trv_json_refuse(rp->error, "token number %zu must have 1 to %d "
+                               "bytes", req->n + 1, TRV_REQUEST_MAX_TOKEN);
     }
 
     return trv_id_digest(rp->hash, json_string_value(value), len,
@@ -367,7 +400,7 @@ trv_request_reason(trv_request_parser_t *rp, const char *name, json_t *value)
     const char  *p;
 
     if (!json_is_string(value)) {
-        return trv_request_refuse(rp, "\"%s\" must be a string", name);
+        return trv_json_refuse(rp->error, "\"%s\" must be a string", name);
     }
 
     n = 0;
@@ -375,17 +408,17 @@ trv_request_reason(trv_request_parser_t *rp, const char *name, json_t *value)
     for (p = json_string_value(value); *p; p++) {
 
         if ((unsigned char) *p < 0x20 || *p == 0x7f) {
-            return trv_request_refuse(rp, "\"%s\" must not hold control "
-                                      "characters", name);
+            return trv_json_refuse(rp->error, "\"%s\" must not hold control "
+                                   "characters", name);
         }
 
         n += (((unsigned char) *p & 0xc0) != 0x80);  /* not a continuation */
     }
 
     if (n > TRV_REQUEST_MAX_REASON) {
-        return trv_request_refuse(rp, "\"%s\" has %zu characters, at most %d "
-                                  "are allowed", name, n,
-                                  TRV_REQUEST_MAX_REASON);
+        return trv_json_refuse(rp->error, "\"%s\" has %zu characters, at most "
+                               "%d are allowed", name, n,
+                               TRV_REQUEST_MAX_REASON);
     }
 
     rp->req->reason = strdup(json_string_value(value));
@@ -398,7 +431,8 @@ static trv_rc_e
 trv_request_dry_run(trv_request_parser_t *rp, const char *name, json_t *value)
 {
     if (!json_is_boolean(value)) {
-        return trv_request_refuse(rp, "\"%s\" must be true or false", name);
+        return trv_json_refuse(rp->error, "\"%s\" must be true or false",
+                               name);
     }
 
     rp->req->dry_run = json_is_true(value);
@@ -411,8 +445,8 @@ static trv_rc_e
 trv_request_expect(trv_request_parser_t *rp, const char *name, json_t *value)
 {
     if (!json_is_integer(value) || json_integer_value(value) < 0) {
-        return trv_request_refuse(rp, "\"%s\" must be a whole number, not "
-                                  "negative", name);
+        return trv_json_refuse(rp->error, "\"%s\" must be a whole number, not "
+                               "negative", name);
     }
 
     rp->req->expect = json_integer_value(value);
@@ -428,26 +462,15 @@ trv_request_expires_at(trv_request_parser_t *rp, const char *name,
     int64_t   sec;
     trv_rc_e  rc;
 
-    if (json_is_integer(value)) {
-        sec = json_integer_value(value);
-
-    } else {
-        rc = json_is_string(value)
-             ? trv_time_parse(json_string_value(value),
-                              json_string_length(value), &sec)
-             : TRV_INVALID;
-
-        if (rc != TRV_OK) {
-            return trv_request_refuse(rp, "\"%s\" must be Unix seconds, or a "
-                                      "time such as "
-                                      "\"2027-03-01T00:00:00Z\"", name);
-        }
+    rc = trv_json_time(value, name, &sec, rp->error);
+    if (rc != TRV_OK) {
+        return rc;
     }
 
     if (sec <= rp->now || sec > rp->now + rp->max_lifetime) {
-        return trv_request_refuse(rp, "\"%s\" must lie in the future, at most "
-                                  "%lld days from now", name,
-                                  (long long) rp->max_lifetime / TRV_DAY_SEC);
+        return trv_json_refuse(rp->error, "\"%s\" must lie in the future, at "
+                               "most %lld days from now", name,
+                               (long long) rp->max_lifetime / TRV_DAY_SEC);
     }
 
     rp->req->expires_at = sec;
@@ -481,40 +504,4 @@ trv_request_fold(trv_request_t *req)
     }
 
     req->n = n;
-}
-
-
-/*
- * A value in quotes if it looks like what was meant to be given; else it may
- * be a token in the wrong place, and is not repeated.
- */
-
-static const char *
-trv_request_quote(const char *text, const char *allowed,
-    char quoted[TRV_REQUEST_QUOTE_LEN + 4])
-{
-    size_t  len;
-
-    len = strspn(text, allowed);
-
-    if (len > TRV_REQUEST_QUOTE_LEN || text[len] != '\0') {
-        return "(not repeated here)";
-    }
-
-    (void) snprintf(quoted, TRV_REQUEST_QUOTE_LEN + 4, "\"%s\"", text);
-
-    return quoted;
-}
-
-
-static trv_rc_e
-trv_request_refuse(trv_request_parser_t *rp, const char *format, ...)
-{
-    va_list  args;
-
-    va_start(args, format);
-    (void) vsnprintf(rp->error, TRV_REQUEST_ERROR_LEN, format, args);
-    va_end(args);
-
-    return TRV_INVALID;
 }

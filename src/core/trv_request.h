@@ -5,27 +5,35 @@
  *
  * Limits for untrusted input: body 1 MiB, depth 8, 1000 tokens or ids,
  * token 8 KiB, reason 256 characters (Unicode code points).
- * No message repeats a token; ids are named, tokens by their index.  "partner"
- * and "store" need the registry and are unknown members without it.
+ * No message repeats a token; ids are named, tokens by their index.
  */
 
 #ifndef TRV_REQUEST_H
 #define TRV_REQUEST_H
 
 #include "trv_id.h"
+#include "trv_json.h"
+#include "trv_policy.h"
 
 
 #define TRV_REQUEST_MAX_LEN     (1024 * 1024)    /* bytes */
-#define TRV_REQUEST_MAX_DEPTH   8
 #define TRV_REQUEST_MAX_IDS     1000
 #define TRV_REQUEST_MAX_TOKEN   8192             /* bytes */
 #define TRV_REQUEST_MAX_REASON  256              /* characters */
-#define TRV_REQUEST_ERROR_LEN   256              /* bytes, with the zero */
+#define TRV_REQUEST_MIN_SECRET  16               /* bytes: shorter is a word */
+#define TRV_REQUEST_ERROR_LEN   TRV_JSON_ERROR_LEN
 
 
+/*
+ * Either ids, or a scope: all tokens of a partner, of a store, or of a partner
+ * for a store.
+ */
 typedef struct {
-    trv_id_t  *ids;              /* in the order of the request, no duplicates */
+    trv_id_t  *ids;              /* in order of the request, each once; NULL:
+                                    a scope */
     size_t     n;
+    char       partner[TRV_NAME_MAX_LEN + 1];    /* of the scope; "": any */
+    char       store[TRV_NAME_MAX_LEN + 1];
     bool       by_token;         /* full token text was given, not ids */
     bool       dry_run;
     int64_t    expect;           /* -1: not given */
@@ -47,6 +55,9 @@ typedef struct {
 trv_rc_e trv_request_parse(trv_id_hash_t *hash, const char *body, size_t len,
     int64_t now, int64_t max_lifetime, trv_request_t *req,
     char error[TRV_REQUEST_ERROR_LEN]);
+
+/* to revoke one token, known by its text, and no more; TRV_OK or TRV_ERROR */
+trv_rc_e trv_request_id(const trv_id_t *id, trv_request_t *req);
 
 void trv_request_destroy(trv_request_t *req);
 

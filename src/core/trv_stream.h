@@ -36,7 +36,7 @@ typedef struct {
 typedef struct {
     trv_position_t  id;
     trv_position_t  prev;                /* 0-0 where it cannot be read */
-    trv_str_t       ids;                 /* what trv_entry_next() has not read */
+    trv_str_t       ids;                 /* what is not read yet */
     bool            ack;
     bool            merge;
 } trv_entry_t;

@@ -3,18 +3,24 @@
  * The table of one generation: a mapped file, written by one process, read by
  * all without a lock.
  *
- * Open addressing with linear probing.  Slots are write-once:
+ * Open addressing with linear probing, by groups of eight slots.  Slots are
+ * write-once:
  *
- *     +--------+----------------------------+------------------+
- *     | header | ids: capacity x { hi, lo } | days: capacity x |
- *     | 4 KiB  |       16 bytes each        |   2 bytes each   |
- *     +--------+----------------------------+------------------+
+ *     +--------+----------------+----------------------+----------------+
+ *     | header | tags: capacity | ids: capacity x      | days: capacity |
+ *     | 4 KiB  |  x 1 byte      | { hi, lo }, 16 bytes |  x 2 bytes     |
+ *     +--------+----------------+----------------------+----------------+
  *
- * hi == 0 marks an empty slot.  The writer stores the day, then lo, then
- * publishes hi with release order; a reader loads hi with acquire order, so it
- * sees a whole id or an empty slot.  After that only the day may change, by
- * one 2-byte store, upwards.  Nothing is ever removed: a new generation is
- * built instead.  Day 0 means "not written" (after a power loss).
+ * A tag is one byte of the hash of the id, 0 for an empty slot; the tags of a
+ * group are one word.  A lookup of what is not in mostly ends after one word
+ * of tags, and these are small enough to stay in the caches and the TLB: the
+ * ids, which are not, are looked at where a tag is equal.
+ *
+ * The writer stores the day and the id, then publishes the word of tags with
+ * release order; a reader loads it with acquire order, so behind a tag it sees
+ * a whole id.  After that only the day may change, by one 2-byte store,
+ * upwards.  Nothing is ever removed: a new generation is built instead.  After
+ * a power loss, day 0 means "not written", and so does an id of hi == 0.
  *
  * The file has its final size, with all blocks allocated, before it is mapped.
  * It holds offsets, never pointers.
@@ -26,31 +32,30 @@
 #include "trv_id.h"
 
 
-#define TRV_TABLE_SLOT_SIZE     18       /* bytes: id and day */
+#define TRV_TABLE_SLOT_SIZE     19       /* bytes: tag, id and day */
+#define TRV_TABLE_GROUP         8        /* slots */
+#define TRV_TABLE_LINE          64       /* slots; capacity is a multiple */
 #define TRV_TABLE_NAME_LEN      64
 
 #define TRV_TABLE_CAPACITY_MAX  ((uint64_t) 1 << 36)
 
 /*
- * Slots that a probe looks at.  At 80 % load the longest run among 10^9
- * entries is about 10^3; without a limit a file of garbage, free of empty
+ * Groups that a probe looks at.  At 7/8 load the longest run among 10^9
+ * entries is some hundred; without a limit a file of garbage, free of empty
  * slots, would make every miss walk through all of it.
  */
-#define TRV_TABLE_PROBES        8192
+#define TRV_TABLE_PROBES        1024
 
 
 typedef struct trv_table_head_s  trv_table_head_t;
 
 typedef struct {
-    _Atomic(uint64_t)  hi;
-    uint64_t           lo;
-} trv_table_slot_t;
-
-typedef struct {
     trv_table_head_t   *head;            /* the mapping; NULL: closed */
-    trv_table_slot_t   *slots;
+    _Atomic(uint64_t)  *tags;            /* of a group each */
+    trv_id_t           *ids;
     _Atomic(uint16_t)  *days;
     uint64_t            capacity;        /* slots */
+    uint64_t            groups;          /* of them */
     uint64_t            probes;          /* the lesser of it and the limit */
     uint64_t            mul_hi;          /* random, odd: ids can be ground */
     uint64_t            mul_lo;
@@ -66,10 +71,10 @@ typedef struct {
 } trv_table_place_t;
 
 
-/* slots of a table that is to hold n entries at 2/3 load (27 bytes each) */
+/* slots of a table that is to hold n entries at 3/4 load (25.3 bytes each) */
 uint64_t trv_table_capacity(uint64_t n);
 
-/* bytes of the file; 0: no table can have this many slots */
+/* bytes of the file; 0: no table has just this many slots */
 size_t trv_table_size(uint64_t capacity);
 
 /* the name of its file, "table.V.N" */
@@ -77,7 +82,8 @@ void trv_table_name(uint64_t generation, char name[TRV_TABLE_NAME_LEN]);
 
 /*
  * Makes the file `name` in the directory dirfd, all blocks allocated, and maps
- * it for writing.  Slow for large tables: allocates and zeroes.  TRV_ERROR:
+ * it for writing; the capacity is rounded up to whole lines.  Slow for large
+ * tables: allocates, zeroes, and has all pages ready.  TRV_ERROR:
  * errno (ENOSPC, EDQUOT, EACCES ...), and no file of ours is left behind;
  * EEXIST: the number was used already, which is left alone.
  */
@@ -109,7 +115,7 @@ void trv_table_remove(const trv_table_t *t, int dirfd);
 
 /*
  * Whether the id is in.  Any process, any time; no lock, no system call, no
- * clock.  The probe ends at an empty slot, at the latest after TRV_TABLE_PROBES.
+ * clock.  The probe ends at an empty slot, or after TRV_TABLE_PROBES.
  */
 bool trv_table_lookup(const trv_table_t *t, const trv_id_t *id);
 
@@ -126,7 +132,7 @@ bool trv_table_lookup(const trv_table_t *t, const trv_id_t *id);
 trv_rc_e trv_table_put(trv_table_t *t, const trv_id_t *id, uint16_t day,
     bool room, trv_table_place_t *place);
 
-/* whether the slot holds anything at all */
+/* whether the slot is taken, by whatever */
 bool trv_table_occupied(const trv_table_t *t, uint64_t slot);
 
 /*

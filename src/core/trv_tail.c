@@ -75,7 +75,6 @@ trv_tail_apply(trv_tail_t *t, trv_replica_t *replica, size_t n,
         }
 
         events->skipped = (rc == TRV_INVALID);
-        t->skipped += events->skipped;
         t->in_entry = true;
     }
 
@@ -101,7 +100,6 @@ trv_tail_apply(trv_tail_t *t, trv_replica_t *replica, size_t n,
 
     t->position = t->entry.id;
     t->in_entry = false;
-    t->entries++;
 
     return TRV_OK;
 }

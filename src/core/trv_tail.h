@@ -30,9 +30,6 @@ typedef struct {
         trv_digest_t    total;
     }                   marks[TRV_TAIL_MARKS];
     size_t              n_marks;         /* ever made since the last reset */
-
-    uint64_t            entries;         /* counts since the start */
-    uint64_t            skipped;
 } trv_tail_t;
 
 

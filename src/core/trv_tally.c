@@ -17,6 +17,7 @@ trv_tally_create(trv_tally_t *tally)
     memset(tally, 0, sizeof(trv_tally_t));
 
     tally->days = calloc(TRV_TALLY_DAYS, sizeof(trv_digest_t));
+    tally->lowest = TRV_TALLY_DAYS;
 
     return (tally->days != NULL) ? TRV_OK : TRV_ERROR;
 }
@@ -33,12 +34,21 @@ trv_tally_destroy(trv_tally_t *tally)
 void
 trv_tally_start(trv_tally_t *tally)
 {
-    memset(tally->days, 0, TRV_TALLY_DAYS * sizeof(trv_digest_t));
+    /* the whole of it would hold up the event loop for a millisecond */
+
+    memset(&tally->days[0], 0, sizeof(trv_digest_t));
+
+    if (tally->lowest < tally->end) {
+        memset(&tally->days[tally->lowest], 0,
+               (tally->end - tally->lowest) * sizeof(trv_digest_t));
+    }
+
     memset(&tally->total, 0, sizeof(trv_digest_t));
 
     tally->cursor = 0;
     tally->seen = 0;
     tally->lowest = TRV_TALLY_DAYS;
+    tally->end = 0;
 }
 
 
@@ -49,6 +59,10 @@ trv_tally_count(trv_tally_t *tally, const trv_id_t *id, uint16_t day)
 
     if (day != 0 && day < tally->lowest) {
         tally->lowest = day;
+    }
+
+    if (day >= tally->end) {
+        tally->end = (uint32_t) day + 1;
     }
 }
 
@@ -128,7 +142,7 @@ trv_tally_put(trv_tally_t *tally, trv_table_t *t, const trv_id_t *id,
 {
     trv_rc_e  rc;
 
-    rc = trv_table_put(t, id, day, tally->used < t->capacity * 4 / 5, place);
+    rc = trv_table_put(t, id, day, tally->used < t->capacity / 8 * 7, place);
 
     if (rc != TRV_OK) {
         return rc;

@@ -20,6 +20,7 @@ typedef struct {
     trv_digest_t  *days;                 /* TRV_TALLY_DAYS of them */
     trv_digest_t   total;                /* over all days, 0 too */
     uint32_t       lowest;               /* no day but 0 before it is used */
+    uint32_t       end;                  /* no day from it on */
     uint64_t       cursor;               /* slots below it are counted */
     uint64_t       seen;                 /* of these, not empty */
     uint64_t       used;                 /* slots not empty; estimated until
@@ -44,7 +45,7 @@ void trv_tally_over(const trv_tally_t *tally, uint16_t first_day,
     trv_digest_t *over);
 bool trv_tally_done(const trv_tally_t *tally, const trv_table_t *t);
 
-/* as trv_table_put(), which is called; TRV_FULL above 4/5 of the slots */
+/* as trv_table_put(), which is called; TRV_FULL above 7/8 of the slots */
 trv_rc_e trv_tally_put(trv_tally_t *tally, trv_table_t *t, const trv_id_t *id,
     uint16_t day, trv_table_place_t *place);
 

@@ -25,6 +25,7 @@
 
 static trv_rc_e trv_writer_control_take(trv_replica_t *r);
 static void trv_writer_boot_check(trv_replica_t *r, const char *boot_id);
+static void trv_writer_away_check(trv_replica_t *r, uint64_t now_ms);
 static trv_rc_e trv_writer_table_take(trv_replica_t *r);
 static trv_rc_e trv_writer_table_make(trv_replica_t *r);
 static uint64_t trv_writer_tables(trv_replica_t *r, bool remove);
@@ -34,7 +35,7 @@ static void trv_writer_total_store(trv_replica_t *r);
 
 
 trv_rc_e
-trv_writer_take(trv_replica_t *r, const char *boot_id)
+trv_writer_take(trv_replica_t *r, const char *boot_id, uint64_t now_ms)
 {
     trv_rc_e  control, table;
 
@@ -58,6 +59,7 @@ trv_writer_take(trv_replica_t *r, const char *boot_id)
     }
 
     trv_writer_boot_check(r, boot_id);
+    trv_writer_away_check(r, now_ms);
 
     table = trv_writer_table_take(r);
 
@@ -158,6 +160,32 @@ trv_writer_boot_check(trv_replica_t *r, const char *boot_id)
 
     trv_control_set(&control->boot[0], boot[0]);
     trv_control_set(&control->boot[1], boot[1]);
+}
+
+
+/*
+ * A writer that takes over from another finds a beat of a moment ago.  If there
+ * was none for a while, tokens may have been revoked that nobody heard of here.
+ */
+
+static void
+trv_writer_away_check(trv_replica_t *r, uint64_t now_ms)
+{
+    uint64_t        beat_ms;
+    trv_control_t  *control;
+
+    control = r->control;
+    beat_ms = trv_control_get(&control->beat_ms);
+
+    if (trv_control_get(&control->filled) == TRV_CONTROL_FILLED
+        && now_ms > beat_ms + TRV_WRITER_AWAY_MS)
+    {
+        trv_control_set(&control->filled, TRV_CONTROL_AWAY);
+    }
+
+    /* or reloads one after the other would look like nobody */
+
+    trv_control_set(&control->beat_ms, now_ms);
 }
 
 
@@ -336,7 +364,7 @@ trv_writer_scan(trv_replica_t *r, size_t n)
     if (trv_control_get(&r->control->filled) == TRV_CONTROL_UNSURE
         && trv_digest_equal(&w->tally.total, &w->claimed))
     {
-        trv_writer_filled_set(r);
+        trv_control_set(&r->control->filled, TRV_CONTROL_AWAY);
     }
 
     trv_writer_total_store(r);
@@ -427,6 +455,13 @@ trv_writer_total(const trv_replica_t *r, uint16_t first_day, trv_digest_t *d)
     d->count -= over.count;
     d->xor.hi ^= over.xor.hi;
     d->xor.lo ^= over.xor.lo;
+}
+
+
+uint32_t
+trv_writer_days_end(const trv_replica_t *r)
+{
+    return r->writer->tally.end;
 }
 
 
@@ -528,10 +563,24 @@ trv_writer_filled_set(trv_replica_t *r)
 }
 
 
+bool
+trv_writer_back_set(trv_replica_t *r)
+{
+    if (trv_control_get(&r->control->filled) != TRV_CONTROL_AWAY) {
+        return false;
+    }
+
+    trv_writer_filled_set(r);
+
+    return true;
+}
+
+
 void
 trv_writer_contact_set(trv_replica_t *r, uint64_t ms)
 {
     trv_control_set(&r->control->contact_ms, ms);
+    (void) trv_writer_back_set(r);
 }
 
 

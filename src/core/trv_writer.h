@@ -13,17 +13,27 @@
 #include "trv_replica.h"
 
 
+/* a writer without a sign of life for longer than this was not there */
+#define TRV_WRITER_AWAY_MS  3000
+
+
 /*
  * Takes over: opens the files for writing, or makes them.  A file that fails
  * its checks is set aside (renamed to NAME.bad) and made anew, empty and not
  * filled; TRV_CORRUPT then, and the replica is usable.  boot_id names this
  * boot of the machine: if it differs from the one in the file, the position
  * and contact are forgotten, and filled is cleared until the scan has found as
- * many entries as the control file knew of.  Removes left-over tables.
+ * many entries as the control file knew of.  A replica that had no writer for
+ * a while is away: not ready until contact, or until trv_writer_back_set().
+ * Removes left-over tables.
  *
  * TRV_OK; TRV_CORRUPT: a file was set aside; TRV_ERROR: errno, not usable.
  */
-trv_rc_e trv_writer_take(trv_replica_t *r, const char *boot_id);
+trv_rc_e trv_writer_take(trv_replica_t *r, const char *boot_id,
+    uint64_t now_ms);
+
+/* no longer away; false: it was not */
+bool trv_writer_back_set(trv_replica_t *r);
 
 /*
  * Computes the day digests from the table, up to n slots a call; what is put
@@ -47,6 +57,9 @@ void trv_writer_digest(const trv_replica_t *r, uint16_t day, trv_digest_t *d);
 void trv_writer_total(const trv_replica_t *r, uint16_t first_day,
     trv_digest_t *d);
 
+/* no entry is of this day or a later one (needs the scan) */
+uint32_t trv_writer_days_end(const trv_replica_t *r);
+
 /*
  * Walks over the entries: *cursor starts at 0.  TRV_OK: an entry.
  * TRV_AGAIN: n slots were looked at without one, call again.
@@ -64,8 +77,8 @@ trv_rc_e trv_writer_walk(trv_replica_t *r, uint64_t *cursor, size_t n,
  *            -> switch -> trv_replica_retired()
  *
  * needed: TRV_OK and *capacity, *generation (never used before, reserved in the
- * control file), name of the file to create; TRV_DECLINED: not needed, or one is
- * under way.  Needed when the load is above 11/16 (2/3 and a bit, so that a
+ * control file), name of the file to create; TRV_DECLINED: not needed, or one
+ * is under way.  Needed when the load is above 25/32 (3/4 and a bit, so that a
  * table built to fit does not grow at its first insert), when want (entries
  * expected) does not fit, or when more than 1/8 of the entries, and at least
  * 1000, are of days before first_day.
@@ -88,7 +101,7 @@ trv_rc_e trv_writer_rebuild_copy(trv_replica_t *r, size_t n);
 /* the table being built, NULL if none: for trv_table_sync() */
 trv_table_t *trv_writer_rebuild_table(trv_replica_t *r);
 
-/* puts the new generation in force, deletes the old file, retires its mapping */
+/* puts the new generation in force, deletes the old file, retires its map */
 trv_rc_e trv_writer_rebuild_switch(trv_replica_t *r);
 
 /* drops and deletes the table being built */

@@ -1,13 +1,16 @@
 
+#include <ngx_core.h>
 #include <openssl/rand.h>
 
 #include "ngx_trv_follower.h"
+#include "trv_flush.h"
 
 
 #define NGX_TRV_FOLLOWER_BEAT_MS   1000
-#define NGX_TRV_FOLLOWER_QUANTUM   256   /* ids: some 50 us */
-#define NGX_TRV_FOLLOWER_SLICE_NS  1000000       /* a turn of the event loop */
+#define NGX_TRV_FOLLOWER_QUANTUM   32    /* ids: 0.5 ms on fresh pages */
+#define NGX_TRV_FOLLOWER_SLICE_NS  250000        /* a turn of the event loop */
 #define NGX_TRV_FOLLOWER_FULL_MS   20    /* between looks for room */
+#define NGX_TRV_FOLLOWER_LAST_BATCHES  20
 
 
 typedef struct {
@@ -25,13 +28,14 @@ struct ngx_trv_follower_s {
     ngx_event_t               timer;     /* cancelable */
     ngx_event_t               work;      /* posted */
     ngx_msec_t                beat;      /* the last one */
+    trv_follow_counts_t       counted;   /* in the stats already */
     unsigned                  waiting:1; /* for room in the table */
     unsigned                  full:1;    /* said that it is */
 };
 
 
-static ngx_int_t ngx_trv_follower_take(ngx_trv_set_t *set);
 static ngx_int_t ngx_trv_follower_init(ngx_trv_follower_t *fl);
+static void ngx_trv_follower_flush_last(ngx_trv_follower_t *fl);
 static void ngx_trv_follower_wake(void *data);
 static void ngx_trv_follower_ready(void *data);
 static void ngx_trv_follower_lost(void *data);
@@ -39,11 +43,13 @@ static void ngx_trv_follower_reply(void *data, struct redisReply *reply,
     ngx_uint_t sent);
 static void ngx_trv_follower_timer_handler(ngx_event_t *ev);
 static void ngx_trv_follower_work_handler(ngx_event_t *ev);
+static uint16_t ngx_trv_follower_first_day(ngx_trv_follower_t *fl);
 static void ngx_trv_follower_room(ngx_trv_follower_t *fl, trv_rc_e rc);
 static void ngx_trv_follower_pump(ngx_trv_follower_t *fl);
 static void ngx_trv_follower_send(ngx_trv_follower_t *fl,
-    ngx_trv_follower_link_t *link);
+    ngx_trv_follower_link_t *link, uint64_t now);
 static void ngx_trv_follower_notes(ngx_trv_follower_t *fl);
+static uint64_t ngx_trv_follower_clock_ms(void);
 static uint64_t ngx_trv_follower_clock_ns(void);
 
 
@@ -56,10 +62,6 @@ ngx_trv_follower_t *
 ngx_trv_follower_create(ngx_trv_set_t *set)
 {
     ngx_trv_follower_t  *fl;
-
-    if (ngx_trv_follower_take(set) != NGX_OK) {
-        return NULL;
-    }
 
     fl = ngx_calloc(sizeof(ngx_trv_follower_t), set->log);
     if (fl == NULL) {
@@ -75,54 +77,6 @@ ngx_trv_follower_create(ngx_trv_set_t *set)
     }
 
     return fl;
-}
-
-
-static ngx_int_t
-ngx_trv_follower_take(ngx_trv_set_t *set)
-{
-    int        fd;
-    char       boot_id[64];
-    ssize_t    n;
-    ngx_err_t  err;
-
-    /* one that cannot be read is the same at every start, and no more */
-
-    ngx_memzero(boot_id, sizeof(boot_id));
-
-    fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY|O_CLOEXEC);
-    if (fd != -1) {
-        n = read(fd, boot_id, sizeof(boot_id) - 1);
-        boot_id[n > 0 ? strcspn(boot_id, "\n") : 0] = '\0';
-        (void) close(fd);
-    }
-
-    switch (trv_writer_take(set->replica, boot_id)) {
-
-    case TRV_OK:
-        set->failing = 0;
-        return NGX_OK;
-
-    case TRV_CORRUPT:
-        set->failing = 0;
-        ngx_log_error(NGX_LOG_ALERT, set->log, 0,
-                      "token revocation set \"%V\": a file in \"%V\" failed "
-                      "its checks and was set aside, filling it from Redis",
-                      &set->name, &set->path->name);
-        return NGX_OK;
-
-    default:
-        err = ngx_errno;
-
-        if (!set->failing) {
-            set->failing = 1;
-            ngx_log_error(NGX_LOG_ERR, set->log, err,
-                          "token revocation set \"%V\": cannot write \"%V\"",
-                          &set->name, &set->path->name);
-        }
-
-        return NGX_ERROR;
-    }
 }
 
 
@@ -153,12 +107,17 @@ ngx_trv_follower_init(ngx_trv_follower_t *fl)
     conf.version = NGX_TRV_VERSION;
     conf.fresh_set_id = set_id;
     conf.log_length = set->log_length;
+    conf.token_records = set->token_records;
+    conf.tries = set->stats.shared->tries;
+    conf.history = &set->stats.shared->history;
     conf.random = (uint32_t) ngx_random();
 
-    fl->follow = trv_follow_create(&conf, ngx_current_msec);
+    fl->follow = trv_follow_create(&conf, ngx_trv_follower_clock_ms());
     if (fl->follow == NULL) {
         return NGX_ERROR;
     }
+
+    ngx_trv_stats_gauges_reset(&set->stats);
 
     set->rebuild.wake = ngx_trv_follower_wake;
     set->rebuild.data = fl;
@@ -183,6 +142,7 @@ ngx_trv_follower_init(ngx_trv_follower_t *fl)
             return NGX_ERROR;
         }
 
+        ngx_trv_redis_sequence(fl->links[i].redis);
         ngx_trv_redis_connect(fl->links[i].redis);
     }
 
@@ -217,6 +177,8 @@ ngx_trv_follower_stop(ngx_trv_follower_t *fl)
         ngx_trv_redis_destroy(fl->links[TRV_LINK_TAIL].redis);
         fl->links[TRV_LINK_TAIL].redis = NULL;
     }
+
+    ngx_trv_stats_gauges_reset(&fl->set->stats);
 
     trv_follow_destroy(fl->follow);
     fl->follow = NULL;
@@ -271,7 +233,70 @@ ngx_trv_follower_sign_off(ngx_trv_follower_t *fl)
     command.argv = argv;
     command.argvlen = len;
 
-    ngx_trv_redis_send_last(fl->links[TRV_LINK_HEARTBEAT].redis, &command);
+    if (ngx_trv_redis_send_last(fl->links[TRV_LINK_HEARTBEAT].redis, &command)
+        == NGX_OK)
+    {
+        ngx_trv_follower_flush_last(fl);
+        ngx_trv_redis_end_last(fl->links[TRV_LINK_HEARTBEAT].redis);
+    }
+}
+
+
+/*
+ * Nobody will count any more, and the memory goes with the last of us.  Unless
+ * there are others after all: nobody hears an answer to the last batch, so it
+ * is not settled, and they send it again.
+ */
+
+static void
+ngx_trv_follower_flush_last(ngx_trv_follower_t *fl)
+{
+    uint64_t        now;
+    ngx_uint_t      i;
+    trv_flush_t     flush;
+    trv_words_t    *words;
+    trv_telling_t   telling;
+
+    words = ngx_alloc(sizeof(trv_words_t), fl->log);
+    if (words == NULL) {
+        return;
+    }
+
+    now = ngx_trv_follower_clock_ms();
+
+    ngx_memzero(&telling, sizeof(trv_telling_t));
+    telling.history = &fl->set->stats.shared->history;
+
+    if (trv_history_tell(&telling, now, words)
+        && ngx_trv_redis_send_last(fl->links[TRV_LINK_HEARTBEAT].redis,
+                                   &words->command)
+           != NGX_OK)
+    {
+        ngx_free(words);
+        return;
+    }
+
+    ngx_memzero(&flush, sizeof(trv_flush_t));
+    flush.tries = fl->set->stats.shared->tries;
+
+    for (i = 0; i < NGX_TRV_FOLLOWER_LAST_BATCHES; i++) {
+
+        if (!trv_flush_next(&flush, now, words)) {
+            break;
+        }
+
+        if (ngx_trv_redis_send_last(fl->links[TRV_LINK_HEARTBEAT].redis,
+                                    &words->command)
+            != NGX_OK
+            || flush.n < TRV_FLUSH_MAX)
+        {
+            break;
+        }
+
+        (void) trv_flush_settle(&flush);
+    }
+
+    ngx_free(words);
 }
 
 
@@ -296,6 +321,10 @@ ngx_trv_follower_ready(void *data)
     fl = link->follower;
 
     if (fl->follow) {
+        ngx_trv_stats_add(&fl->set->stats,
+                          NGX_TRV_STAT_CONNECTS + link->which, 1);
+        ngx_trv_stats_gauge_set(&fl->set->stats,
+                                NGX_TRV_GAUGE_TAIL + link->which, 1);
         trv_follow_up(fl->follow, link->which,
                       (char *) ngx_trv_redis_run_id(link->redis)->data);
         ngx_trv_follower_pump(fl);
@@ -308,7 +337,12 @@ ngx_trv_follower_lost(void *data)
 {
     ngx_trv_follower_link_t *link = data;
 
+    ngx_trv_stats_t  *stats;
+
     if (link->follower->follow) {
+        stats = &link->follower->set->stats;
+        ngx_trv_stats_add(stats, NGX_TRV_STAT_LOSSES + link->which, 1);
+        ngx_trv_stats_gauge_set(stats, NGX_TRV_GAUGE_TAIL + link->which, 0);
         trv_follow_lost(link->follower->follow, link->which);
     }
 }
@@ -328,7 +362,8 @@ ngx_trv_follower_reply(void *data, struct redisReply *reply, ngx_uint_t sent)
     }
 
     ngx_trv_redis_keep(link->redis);
-    trv_follow_reply(fl->follow, link->which, reply, ngx_current_msec);
+    trv_follow_reply(fl->follow, link->which, reply,
+                     ngx_trv_follower_clock_ms());
 
     /* what was revoked is to be refused in this turn of the loop already */
 
@@ -373,11 +408,11 @@ ngx_trv_follower_work_handler(ngx_event_t *ev)
 
     do {
         rc = trv_follow_work(fl->follow, NGX_TRV_FOLLOWER_QUANTUM,
-                             ngx_current_msec);
+                             ngx_trv_follower_clock_ms());
         copy = ngx_trv_rebuild_work(&set->rebuild, NGX_TRV_FOLLOWER_QUANTUM);
 
         ngx_trv_rebuild_check(&set->rebuild, trv_follow_want(fl->follow),
-                              trv_follow_first_day(fl->follow));
+                              ngx_trv_follower_first_day(fl));
 
     } while ((rc == TRV_AGAIN || copy == NGX_AGAIN)
              && ngx_trv_follower_clock_ns() < end);
@@ -389,6 +424,21 @@ ngx_trv_follower_work_handler(ngx_event_t *ev)
     }
 
     ngx_trv_follower_pump(fl);
+}
+
+
+/* a clock of Redis that runs ahead must not make us forget */
+
+static uint16_t
+ngx_trv_follower_first_day(ngx_trv_follower_t *fl)
+{
+    uint16_t  theirs;
+    time_t    ours;
+
+    theirs = trv_follow_first_day(fl->follow);
+    ours = ngx_time() / TRV_DAY_SEC - 1;
+
+    return (uint16_t) ngx_min(theirs, ngx_max(ours, 0));
 }
 
 
@@ -423,16 +473,20 @@ ngx_trv_follower_room(ngx_trv_follower_t *fl, trv_rc_e rc)
 static void
 ngx_trv_follower_pump(ngx_trv_follower_t *fl)
 {
+    uint64_t    now;
     ngx_uint_t  i;
     ngx_msec_t  wait;
 
+    now = ngx_trv_follower_clock_ms();
+
     for (i = 0; i < TRV_LINK_N; i++) {
-        ngx_trv_follower_send(fl, &fl->links[i]);
+        ngx_trv_follower_send(fl, &fl->links[i], now);
     }
 
     ngx_trv_follower_notes(fl);
+    ngx_trv_stats_follow(&fl->set->stats, fl->follow, &fl->counted);
 
-    wait = trv_follow_wait_ms(fl->follow, ngx_current_msec);
+    wait = trv_follow_wait_ms(fl->follow, now);
     wait = ngx_min(wait, NGX_TRV_FOLLOWER_BEAT_MS);
 
     if (wait == 0) {
@@ -448,27 +502,25 @@ ngx_trv_follower_pump(ngx_trv_follower_t *fl)
 
 
 static void
-ngx_trv_follower_send(ngx_trv_follower_t *fl, ngx_trv_follower_link_t *link)
+ngx_trv_follower_send(ngx_trv_follower_t *fl, ngx_trv_follower_link_t *link,
+    uint64_t now)
 {
     trv_rc_e              rc;
     uint32_t              timeout;
     const trv_command_t  *command;
 
-    rc = trv_follow_next(fl->follow, link->which, ngx_current_msec, &command,
-                         &timeout);
-
-    if (rc == TRV_AGAIN) {
-        return;
-    }
+    rc = trv_follow_next(fl->follow, link->which, now, &command, &timeout);
 
     if (rc == TRV_ERROR) {
-        ngx_trv_redis_drop(link->redis, "the follower wants another");
-        return;
-    }
+        ngx_trv_redis_drop(link->redis, NULL);   /* a note says why */
 
-    if (ngx_trv_redis_command(link->redis, command, timeout,
-                              ngx_trv_follower_reply, link)
-        != NGX_OK)
+    } else if (rc == TRV_DECLINED) {
+        ngx_trv_redis_renew(link->redis);
+
+    } else if (rc == TRV_OK
+               && ngx_trv_redis_command(link->redis, command, timeout,
+                                        ngx_trv_follower_reply, link)
+                  != NGX_OK)
     {
         ngx_trv_redis_drop(link->redis, "no memory");
     }
@@ -489,6 +541,19 @@ ngx_trv_follower_notes(ngx_trv_follower_t *fl)
                       "token revocation set \"%V\": %s", &fl->set->name,
                       note.text);
     }
+}
+
+
+/* the clock of ngx_current_msec, which is some milliseconds behind it */
+
+static uint64_t
+ngx_trv_follower_clock_ms(void)
+{
+#if (NGX_HAVE_CLOCK_MONOTONIC)
+    return ngx_trv_follower_clock_ns() / 1000000;
+#else
+    return ngx_current_msec;
+#endif
 }
 
 

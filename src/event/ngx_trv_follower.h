@@ -11,7 +11,7 @@
 #include "trv_follow.h"
 
 
-/* the replica is locked; NULL: it cannot be written, or no memory (logged) */
+/* the replica is locked and taken; NULL: no memory */
 ngx_trv_follower_t *ngx_trv_follower_create(ngx_trv_set_t *set);
 
 /* ends writing; the lock is the caller's to give up */

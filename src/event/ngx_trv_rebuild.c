@@ -190,7 +190,7 @@ ngx_trv_rebuild_sync_done(void *data)
         return;
     }
 
-    rb->count++;
+    ngx_trv_stats_add(rb->stats, NGX_TRV_STAT_REBUILDS, 1);
     trv_replica_state(rb->replica, &state);
 
     ngx_log_error(NGX_LOG_INFO, rb->log, 0,

@@ -8,6 +8,7 @@
 #define NGX_TRV_REBUILD_H
 
 #include "ngx_trv_job.h"
+#include "ngx_trv_stats.h"
 #include "trv_writer.h"
 
 
@@ -26,6 +27,7 @@ typedef struct {
     ngx_trv_job_t             sync;
     ngx_log_t                *log;
     ngx_str_t                *name;      /* of the set, for messages */
+    ngx_trv_stats_t          *stats;
     void                    (*wake)(void *data);         /* work can go on */
     void                     *data;
 
@@ -40,7 +42,6 @@ typedef struct {
 
     uint16_t                  first_day;
     ngx_msec_t                retry;     /* not before */
-    ngx_uint_t                count;     /* rebuilds that were completed */
     unsigned                  stopped:1; /* the lock was given up meanwhile */
     unsigned                  failing:1; /* said already */
 } ngx_trv_rebuild_t;
@@ -49,7 +50,7 @@ typedef struct {
 /* once per worker; NGX_OK or NGX_ERROR */
 ngx_int_t ngx_trv_rebuild_init(ngx_trv_rebuild_t *rb, ngx_cycle_t *cycle);
 
-/* starts one if it is needed; want, first_day: see trv_writer_rebuild_needed() */
+/* starts one if needed; want, first_day: see trv_writer_rebuild_needed() */
 void ngx_trv_rebuild_check(ngx_trv_rebuild_t *rb, uint64_t want,
     uint16_t first_day);
 

@@ -1,20 +1,19 @@
 
+#include <ngx_core.h>
+#include <poll.h>
+
 #include "ngx_trv_redis_private.h"
 #include "ngx_trv_script.h"
+#include "ngx_trv_sentinel.h"
 
 
-#define NGX_TRV_REDIS_BACKOFF_MS   50    /* at first, then twice that, ... */
-#define NGX_TRV_REDIS_BACKOFF_MAX  1333  /* ... until here; half more of it at
-                                            random makes 2 s */
-#define NGX_TRV_REDIS_SETTLED_MS   1000  /* ready for so long: no more back-off */
+#define NGX_TRV_REDIS_FAREWELL_MS  100
 
 
-static void ngx_trv_redis_node_cancel(ngx_queue_t *nodes, void *data,
-    ngx_uint_t remove);
+static ngx_trv_redis_node_t *ngx_trv_redis_oldest(ngx_trv_redis_t *redis);
 static void ngx_trv_redis_timer_handler(ngx_event_t *ev);
+static void ngx_trv_redis_expire(ngx_trv_redis_t *redis);
 static void ngx_trv_redis_posted_handler(ngx_event_t *ev);
-static void ngx_trv_redis_fail(ngx_trv_redis_t *redis);
-static void ngx_trv_redis_close(ngx_trv_redis_t *redis);
 
 
 ngx_trv_redis_t *
@@ -36,8 +35,7 @@ ngx_trv_redis_create(ngx_trv_redis_conf_t *rcf, const char *name,
     redis->lost = lost;
     redis->data = data;
 
-    redis->quiet = *log;
-    redis->quiet.log_level = NGX_LOG_ALERT;
+    ngx_trv_redis_quiet_init(redis);
 
     redis->run_id.data = redis->run_id_text;
     redis->backoff = NGX_TRV_REDIS_BACKOFF_MS;
@@ -54,7 +52,18 @@ ngx_trv_redis_create(ngx_trv_redis_conf_t *rcf, const char *name,
     redis->posted.handler = ngx_trv_redis_posted_handler;
     redis->posted.log = log;
 
+    if (rcf->sentinel) {
+        ngx_trv_sentinel_join(rcf->sentinel, &redis->fellows, log);
+    }
+
     return redis;
+}
+
+
+void
+ngx_trv_redis_sequence(ngx_trv_redis_t *redis)
+{
+    redis->sequence = 1;
 }
 
 
@@ -73,7 +82,8 @@ ngx_trv_redis_command(ngx_trv_redis_t *redis, const trv_command_t *command,
 {
     ngx_trv_redis_node_t  *node;
 
-    node = ngx_trv_redis_node_create(redis, command, timeout_ms);
+    node = ngx_trv_redis_node_create(redis->conf, command, timeout_ms,
+                                     redis->log);
     if (node == NULL) {
         return NGX_ERROR;
     }
@@ -83,8 +93,10 @@ ngx_trv_redis_command(ngx_trv_redis_t *redis, const trv_command_t *command,
 
     ngx_queue_insert_tail(&redis->unsent, &node->queue);
 
-    if (redis->state == NGX_TRV_REDIS_READY) {
-        ngx_trv_redis_timer_arm(redis);
+    ngx_trv_redis_timer_arm(redis);
+
+    if (redis->conf->sentinel) {
+        ngx_trv_sentinel_watch(redis->conf->sentinel);
     }
 
     /* what comes of it is never told from inside this function */
@@ -98,15 +110,24 @@ ngx_trv_redis_command(ngx_trv_redis_t *redis, const trv_command_t *command,
 void
 ngx_trv_redis_cancel(ngx_trv_redis_t *redis, void *data)
 {
-    ngx_trv_redis_node_cancel(&redis->unsent, data, 1);
-    ngx_trv_redis_node_cancel(&redis->sent, data, 0);
+    ngx_trv_redis_node_cancel(&redis->unsent, data);
+    ngx_trv_redis_node_cancel(&redis->sent, data);
 }
 
 
 void
 ngx_trv_redis_drop(ngx_trv_redis_t *redis, const char *why)
 {
-    redis->drop = why;
+    redis->drop = 1;
+    redis->why = why;
+    ngx_post_event(&redis->posted, &ngx_posted_events);
+}
+
+
+void
+ngx_trv_redis_renew(ngx_trv_redis_t *redis)
+{
+    redis->renew = 1;
     ngx_post_event(&redis->posted, &ngx_posted_events);
 }
 
@@ -133,7 +154,15 @@ ngx_trv_redis_destroy(ngx_trv_redis_t *redis)
         ngx_delete_posted_event(&redis->posted);
     }
 
+    if (redis->failing) {
+        redis->conf->said.failing--;
+    }
+
     redis->destroyed = 1;
+
+    if (redis->conf->sentinel) {
+        ngx_trv_sentinel_leave(redis->conf->sentinel, &redis->fellows);
+    }
 
     if (!redis->busy) {
         ngx_free(redis);
@@ -162,9 +191,10 @@ ngx_trv_redis_keep(ngx_trv_redis_t *redis)
 }
 
 
-void
+ngx_int_t
 ngx_trv_redis_send_last(ngx_trv_redis_t *redis, const trv_command_t *command)
 {
+    ssize_t            n;
     ngx_str_t          bytes;
     ngx_connection_t  *c;
 
@@ -173,70 +203,62 @@ ngx_trv_redis_send_last(ngx_trv_redis_t *redis, const trv_command_t *command)
         || ngx_trv_script_format(redis->conf, command, &bytes, redis->log)
            != NGX_OK)
     {
+        return NGX_ERROR;
+    }
+
+    n = NGX_ERROR;
+
+    /* there is no time to learn that Redis does not know the script */
+
+    if (command->script == TRV_SCRIPT_NONE
+        || ngx_trv_script_expand(command->script, &bytes, redis->log)
+           == NGX_OK)
+    {
+        c = redis->peer.connection;
+        n = c->send(c, bytes.data, bytes.len);
+    }
+
+    ngx_free(bytes.data);
+
+    return n == (ssize_t) bytes.len ? NGX_OK : NGX_ERROR;
+}
+
+
+/*
+ * A socket that is closed while an answer is in it unread resets the
+ * connection, and Redis does not read what has come behind that command: so
+ * answers are read, until Redis sees the end and closes, too.
+ */
+
+void
+ngx_trv_redis_end_last(ngx_trv_redis_t *redis)
+{
+    char           trash[4096];
+    ssize_t        n;
+    ngx_uint_t     i;
+    struct pollfd  pfd;
+
+    if (redis->state != NGX_TRV_REDIS_READY) {
         return;
     }
 
-    c = redis->peer.connection;
+    pfd.fd = redis->peer.connection->fd;
+    pfd.events = POLLIN;
 
-    (void) c->send(c, bytes.data, bytes.len);
+    (void) shutdown(pfd.fd, SHUT_WR);
 
-    ngx_free(bytes.data);
-}
+    for (i = 0; i < NGX_TRV_REDIS_FAREWELL_MS; i++) {
 
-
-ngx_trv_redis_node_t *
-ngx_trv_redis_node_create(ngx_trv_redis_t *redis, const trv_command_t *command,
-    ngx_msec_t timeout_ms)
-{
-    ngx_trv_redis_node_t  *node;
-
-    node = ngx_calloc(sizeof(ngx_trv_redis_node_t), redis->log);
-    if (node == NULL) {
-        return NULL;
-    }
-
-    if (ngx_trv_script_format(redis->conf, command, &node->bytes, redis->log)
-        != NGX_OK)
-    {
-        ngx_free(node);
-        return NULL;
-    }
-
-    node->script = command->script;
-    node->deadline = ngx_current_msec
-                     + (timeout_ms ? timeout_ms : redis->conf->timeout);
-
-    return node;
-}
-
-
-void
-ngx_trv_redis_node_destroy(ngx_trv_redis_node_t *node)
-{
-    ngx_free(node->bytes.data);
-    ngx_free(node);
-}
-
-
-static void
-ngx_trv_redis_node_cancel(ngx_queue_t *nodes, void *data, ngx_uint_t remove)
-{
-    ngx_queue_t           *q, *next;
-    ngx_trv_redis_node_t  *node;
-
-    for (q = ngx_queue_head(nodes); q != ngx_queue_sentinel(nodes); q = next) {
-        next = ngx_queue_next(q);
-        node = ngx_queue_data(q, ngx_trv_redis_node_t, queue);
-
-        if (node->greeting || node->data != data) {
+        if (poll(&pfd, 1, 1) != 1) {
             continue;
         }
 
-        node->reply = NULL;
+        do {
+            n = recv(pfd.fd, trash, sizeof(trash), 0);
+        } while (n > 0);
 
-        if (remove && node->sent == 0) {
-            ngx_queue_remove(q);
-            ngx_trv_redis_node_destroy(node);
+        if (n == 0 || ngx_errno != NGX_EAGAIN) {
+            return;
         }
     }
 }
@@ -245,15 +267,23 @@ ngx_trv_redis_node_cancel(ngx_queue_t *nodes, void *data, ngx_uint_t remove)
 void
 ngx_trv_redis_timer_arm(ngx_trv_redis_t *redis)
 {
-    ngx_queue_t           *q;
+    ngx_msec_t             at;
     ngx_msec_int_t         left;
     ngx_trv_redis_node_t  *node;
 
-    if (!ngx_queue_empty(&redis->sent)) {
-        q = ngx_queue_head(&redis->sent);
+    node = ngx_trv_redis_oldest(redis);
 
-    } else if (!ngx_queue_empty(&redis->unsent)) {
-        q = ngx_queue_head(&redis->unsent);
+    if (redis->state != NGX_TRV_REDIS_READY
+        && redis->state != NGX_TRV_REDIS_IDLE)
+    {
+        at = redis->step;
+
+        if (node && (ngx_msec_int_t) (node->deadline - at) < 0) {
+            at = node->deadline;
+        }
+
+    } else if (node) {
+        at = node->deadline;
 
     } else {
 
@@ -264,141 +294,105 @@ ngx_trv_redis_timer_arm(ngx_trv_redis_t *redis)
         return;
     }
 
-    node = ngx_queue_data(q, ngx_trv_redis_node_t, queue);
-    left = (ngx_msec_int_t) (node->deadline - ngx_current_msec);
+    /* nginx takes a timer that is a little too late for good enough */
+
+    if (redis->timer.timer_set
+        && (ngx_msec_int_t) (at - redis->timer.timer.key) < 0)
+    {
+        ngx_del_timer(&redis->timer);
+    }
+
+    left = (ngx_msec_int_t) (at - ngx_current_msec);
 
     ngx_add_timer(&redis->timer, (ngx_msec_t) ngx_max(left, 1));
+}
+
+
+/* the command that has waited longest for its reply or to be sent, or NULL */
+
+static ngx_trv_redis_node_t *
+ngx_trv_redis_oldest(ngx_trv_redis_t *redis)
+{
+    ngx_trv_redis_node_t  *node;
+
+    node = ngx_trv_redis_node_first(&redis->sent);
+
+    return node ? node : ngx_trv_redis_node_first(&redis->unsent);
 }
 
 
 static void
 ngx_trv_redis_timer_handler(ngx_event_t *ev)
 {
-    ngx_queue_t           *q;
     ngx_trv_redis_t       *redis = ev->data;
     ngx_trv_redis_node_t  *node;
 
+    static const char *const  late[] = {
+        "", "", "", "no answer of the sentinels in time",
+        "no answer of the resolver in time", "no connection in time",
+        "no TLS handshake in time", "no answer to the greeting in time", ""
+    };
+
     if (ngx_trv_redis_enter(redis) != NGX_OK) {
         return;
     }
 
-    switch (redis->state) {
+    if (redis->state == NGX_TRV_REDIS_READY) {
+        node = ngx_trv_redis_oldest(redis);
 
-    case NGX_TRV_REDIS_BACKOFF:
-        ngx_trv_redis_start(redis);
-        break;
-
-    case NGX_TRV_REDIS_READY:
-        q = ngx_queue_empty(&redis->sent) ? &redis->unsent : &redis->sent;
-
-        if (ngx_queue_empty(q)) {
-            break;
+        if (node
+            && (ngx_msec_int_t) (node->deadline - ngx_current_msec) <= 0)
+        {
+            ngx_trv_redis_lose(redis, NGX_ETIMEDOUT, "no answer in time");
         }
 
-        node = ngx_queue_data(ngx_queue_head(q), ngx_trv_redis_node_t, queue);
+    } else {
+        ngx_trv_redis_expire(redis);
 
-        if ((ngx_msec_int_t) (node->deadline - ngx_current_msec) > 0) {
-            ngx_trv_redis_timer_arm(redis);
-            break;
+        if (redis->destroyed
+            || (ngx_msec_int_t) (redis->step - ngx_current_msec) > 0)
+        {
+            /* void */
+
+        } else if (redis->state == NGX_TRV_REDIS_BACKOFF) {
+            ngx_trv_redis_start(redis);
+
+        } else if (redis->state == NGX_TRV_REDIS_NEXT) {
+            ngx_trv_redis_next(redis);
+
+        } else if (redis->state != NGX_TRV_REDIS_IDLE) {
+            ngx_trv_redis_lose(redis, NGX_ETIMEDOUT, late[redis->state]);
         }
+    }
 
-        /* fall through */
-
-    default:
-        ngx_trv_redis_lose(redis, NGX_ETIMEDOUT, "no answer in time");
+    if (!redis->destroyed) {
+        ngx_trv_redis_timer_arm(redis);
     }
 
     ngx_trv_redis_leave(redis);
 }
 
 
-static void
-ngx_trv_redis_posted_handler(ngx_event_t *ev)
-{
-    const char       *drop;
-    ngx_trv_redis_t  *redis = ev->data;
-
-    if (ngx_trv_redis_enter(redis) != NGX_OK) {
-        return;
-    }
-
-    drop = redis->drop;
-    redis->drop = NULL;
-
-    if (drop && redis->peer.connection) {
-        ngx_trv_redis_lose(redis, 0, drop);
-
-    } else if (redis->state == NGX_TRV_REDIS_IDLE) {
-        ngx_trv_redis_start(redis);
-
-    } else if (redis->state == NGX_TRV_REDIS_BACKOFF) {
-        ngx_trv_redis_fail(redis);
-
-    } else if (redis->state == NGX_TRV_REDIS_READY) {
-        ngx_trv_redis_write(redis);
-    }
-
-    ngx_trv_redis_leave(redis);
-}
-
-
-void
-ngx_trv_redis_lose(ngx_trv_redis_t *redis, ngx_err_t err, const char *why)
-{
-    ngx_uint_t  ready;
-    ngx_msec_t  wait;
-
-    ready = (redis->state == NGX_TRV_REDIS_READY);
-
-    if (!redis->failing) {
-        redis->failing = 1;
-        ngx_log_error(NGX_LOG_ERR, redis->log, err, "redis \"%V\" (%s): %s",
-                      &redis->conf->url, redis->name, why);
-    }
-
-    if (ready
-        && ngx_current_msec - redis->since >= NGX_TRV_REDIS_SETTLED_MS)
-    {
-        redis->backoff = NGX_TRV_REDIS_BACKOFF_MS;
-    }
-
-    ngx_trv_redis_close(redis);
-
-    /* jitter: all edges have lost the same server */
-
-    wait = redis->backoff + ngx_random() % (redis->backoff / 2);
-    redis->backoff = ngx_min(2 * redis->backoff, NGX_TRV_REDIS_BACKOFF_MAX);
-
-    redis->state = NGX_TRV_REDIS_BACKOFF;
-    ngx_add_timer(&redis->timer, wait);
-
-    ngx_trv_redis_fail(redis);
-
-    if (ready && redis->lost && !redis->destroyed) {
-        redis->lost(redis->data);
-    }
-}
-
+/* commands that have waited too long for a link that is not ready yet */
 
 static void
-ngx_trv_redis_fail(ngx_trv_redis_t *redis)
+ngx_trv_redis_expire(ngx_trv_redis_t *redis)
 {
-    ngx_queue_t            failed, *q;
     ngx_trv_redis_node_t  *node;
 
-    ngx_queue_init(&failed);
-    ngx_queue_add(&failed, &redis->sent);
-    ngx_queue_init(&redis->sent);
-    ngx_queue_add(&failed, &redis->unsent);
-    ngx_queue_init(&redis->unsent);
+    while (!redis->destroyed) {
+        node = ngx_trv_redis_oldest(redis);
 
-    while (!ngx_queue_empty(&failed)) {
-        q = ngx_queue_head(&failed);
-        ngx_queue_remove(q);
-        node = ngx_queue_data(q, ngx_trv_redis_node_t, queue);
+        if (node == NULL
+            || (ngx_msec_int_t) (node->deadline - ngx_current_msec) > 0)
+        {
+            return;
+        }
 
-        if (node->reply && !node->greeting && !redis->destroyed) {
-            node->reply(node->data, NULL, node->sent > 0);
+        ngx_queue_remove(&node->queue);
+
+        if (node->reply) {
+            node->reply(node->data, NULL, 0);
         }
 
         ngx_trv_redis_node_destroy(node);
@@ -407,31 +401,46 @@ ngx_trv_redis_fail(ngx_trv_redis_t *redis)
 
 
 static void
-ngx_trv_redis_close(ngx_trv_redis_t *redis)
+ngx_trv_redis_posted_handler(ngx_event_t *ev)
 {
-    if (redis->resolve) {
-        ngx_resolve_name_done(redis->resolve);
-        redis->resolve = NULL;
+    ngx_uint_t        drop, renew;
+    ngx_trv_redis_t  *redis = ev->data;
+
+    if (ngx_trv_redis_enter(redis) != NGX_OK) {
+        return;
     }
 
-    if (redis->peer.connection) {
-        ngx_close_connection(redis->peer.connection);
-        redis->peer.connection = NULL;
+    drop = redis->drop;
+    redis->drop = 0;
+
+    renew = redis->renew;
+    redis->renew = 0;
+
+    if (drop && redis->peer.connection) {
+        ngx_trv_redis_lose(redis, 0, redis->why);
+
+    } else if (renew && redis->state == NGX_TRV_REDIS_READY) {
+        ngx_trv_redis_move(redis);
+
+    } else if (redis->state == NGX_TRV_REDIS_IDLE) {
+        ngx_trv_redis_start(redis);
+
+    } else if (redis->state == NGX_TRV_REDIS_BACKOFF) {
+
+        /* somebody waits: try again soon, but never in a tight loop */
+
+        if ((ngx_msec_int_t) (redis->step - ngx_current_msec)
+            > NGX_TRV_REDIS_BACKOFF_MS)
+        {
+            redis->step = ngx_current_msec + NGX_TRV_REDIS_BACKOFF_MS;
+            ngx_trv_redis_timer_arm(redis);
+        }
+
+    } else if (redis->state == NGX_TRV_REDIS_READY) {
+        ngx_trv_redis_write(redis);
     }
 
-    if (redis->reader) {
-        redisReaderFree(redis->reader);
-        redis->reader = NULL;
-    }
-
-    if (redis->timer.timer_set) {
-        ngx_del_timer(&redis->timer);
-    }
-
-    redis->run_id_text[0] = '\0';
-    redis->run_id.len = 0;
-    redis->greetings = 0;
-    redis->state = NGX_TRV_REDIS_IDLE;
+    ngx_trv_redis_leave(redis);
 }
 
 

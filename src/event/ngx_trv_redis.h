@@ -2,11 +2,15 @@
 /*
  * One connection to Redis on nginx's event loop.
  *
- *     resolve -> connect -> AUTH, SELECT, INFO server -> ready -> commands,
- *     pipelined
+ *     ask the sentinels -> resolve -> connect -> TLS -> AUTH, SELECT, INFO
+ *     -> ready -> commands, pipelined
  *
  * A link that is lost connects again by itself, from 50 ms to 2 s later with
- * jitter, until it is destroyed.  hiredis is used for the protocol only.
+ * jitter, until it is destroyed; all addresses of a name are tried in turn
+ * before that.  hiredis is used for the protocol only.
+ *
+ * In a Redis Cluster a link goes where MOVED sends it, and a command that was
+ * answered so is sent again there.
  */
 
 #ifndef NGX_TRV_REDIS_H
@@ -16,12 +20,16 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 
+#include "ngx_trv_place.h"
+#include "ngx_trv_said.h"
+#include "ngx_trv_tls.h"
 #include "trv_command.h"
 
 
 struct redisReply;
 
-typedef struct ngx_trv_redis_s  ngx_trv_redis_t;
+typedef struct ngx_trv_redis_s     ngx_trv_redis_t;
+typedef struct ngx_trv_sentinel_s  ngx_trv_sentinel_t;
 
 
 #define NGX_TRV_REDIS_KEYS  6            /* of every script, see prelude.lua */
@@ -29,24 +37,29 @@ typedef struct ngx_trv_redis_s  ngx_trv_redis_t;
 
 /* where and how; made once at configuration, shared by all links of a set */
 typedef struct {
-    ngx_str_t         prefix;            /* keys are "{prefix}:name" */
-    ngx_str_t         keys[NGX_TRV_REDIS_KEYS];
-    ngx_str_t         url;               /* as configured, for messages */
-    ngx_str_t         host;              /* name or address */
-    in_port_t         port;
-    ngx_int_t         db;
-    ngx_str_t         user;              /* empty: none */
-    ngx_str_t         password;          /* from password_file */
-    ngx_addr_t       *addr;              /* NULL: a name, for the resolver */
-    ngx_resolver_t   *resolver;
-    ngx_msec_t        timeout;           /* connect and reply */
+    ngx_str_t              prefix;            /* keys are "{prefix}:name" */
+    ngx_str_t              keys[NGX_TRV_REDIS_KEYS];
+    ngx_str_t              url;          /* as configured, for messages */
+    ngx_trv_place_t        place;        /* nowhere: sentinels name it */
+    ngx_int_t              db;
+    ngx_str_t              user;         /* empty: none */
+    ngx_str_t              password;     /* from password_file */
+    ngx_trv_tls_t         *tls;          /* NULL: without */
+    ngx_trv_sentinel_t    *sentinel;     /* NULL: none */
+    ngx_resolver_t        *resolver;     /* NULL: none, place is an address */
+    ngx_msec_t             timeout;      /* connect and reply */
+    unsigned               is_sentinel:1;        /* the server is one */
+
+    /* of this worker */
+    ngx_trv_place_t        owner;        /* of our slot, as a node said */
+    ngx_trv_said_t         said;
 } ngx_trv_redis_conf_t;
 
 
 /*
  * The reply belongs to the link and lives during the call only.
- * reply == NULL: none came; sent says whether any byte of the command has left
- * (then it may or may not have been executed).
+ * reply == NULL: none came; sent says whether all of the command has left (then
+ * it may or may not have been executed).
  */
 typedef void (*ngx_trv_redis_reply_pt)(void *data, struct redisReply *reply,
     ngx_uint_t sent);
@@ -54,16 +67,18 @@ typedef void (*ngx_trv_redis_state_pt)(void *data);
 
 
 /*
- * The arguments of the "redis" directive: value[0] is the URL, then
- * password_file=.  Reads the password file.  Returns NGX_CONF_OK or
- * NGX_CONF_ERROR after logging what is wrong with which value.
+ * The arguments of the directives "redis" and "sentinel".  The files that they
+ * name are read.  NGX_CONF_OK, or NGX_CONF_ERROR after logging what is wrong
+ * with which value.
  */
 char *ngx_trv_redis_conf_parse(ngx_conf_t *cf, ngx_trv_redis_conf_t *rcf,
+    ngx_str_t *value, ngx_uint_t n);
+char *ngx_trv_sentinel_conf_parse(ngx_conf_t *cf, ngx_trv_redis_conf_t *rcf,
     ngx_str_t *value, ngx_uint_t n);
 
 /*
  * When all directives of the set are known: completeness (a name needs a
- * resolver), the keys.
+ * resolver), the keys, what sentinels have of Redis.
  */
 char *ngx_trv_redis_conf_init(ngx_conf_t *cf, ngx_trv_redis_conf_t *rcf);
 
@@ -78,6 +93,9 @@ ngx_trv_redis_t *ngx_trv_redis_create(ngx_trv_redis_conf_t *rcf,
     const char *name, ngx_log_t *log, ngx_trv_redis_state_pt ready,
     ngx_trv_redis_state_pt lost, void *data);
 
+/* its commands build on one another: MOVED loses the link */
+void ngx_trv_redis_sequence(ngx_trv_redis_t *redis);
+
 /* begins to connect if it is not connected or connecting */
 void ngx_trv_redis_connect(ngx_trv_redis_t *redis);
 
@@ -86,8 +104,8 @@ void ngx_trv_redis_connect(ngx_trv_redis_t *redis);
 void ngx_trv_redis_keep(ngx_trv_redis_t *redis);
 
 /*
- * Sends a command.  Where the link is not ready it connects at once (unless it
- * has just failed and backs off) and the command waits for that.  `reply` is
+ * Sends a command.  Where the link is not ready it connects at once (50 ms
+ * later if it has just failed) and the command waits for that.  `reply` is
  * called exactly once, never from inside this function, unless it was
  * cancelled; no answer within timeout_ms (0: the set's) loses the link.
  * NGX_OK, or NGX_ERROR: no memory (reply is not called).
@@ -99,8 +117,14 @@ ngx_int_t ngx_trv_redis_command(ngx_trv_redis_t *redis,
 /* no reply will be given for commands with this data; they still run */
 void ngx_trv_redis_cancel(ngx_trv_redis_t *redis, void *data);
 
-/* this server will not do: closes and connects again; `why` is logged */
+/*
+ * This server will not do: closes and connects again; `why` is logged, unless
+ * it is NULL
+ */
 void ngx_trv_redis_drop(ngx_trv_redis_t *redis, const char *why);
+
+/* what was asked is of no use any more: the same, at once and in silence */
+void ngx_trv_redis_renew(ngx_trv_redis_t *redis);
 
 /* cancels all (replies are not called), closes, frees */
 void ngx_trv_redis_destroy(ngx_trv_redis_t *redis);
@@ -111,11 +135,15 @@ ngx_uint_t ngx_trv_redis_ready(const ngx_trv_redis_t *redis);
 const ngx_str_t *ngx_trv_redis_run_id(const ngx_trv_redis_t *redis);
 
 /*
- * For a worker that exits: writes the command without waiting for an answer,
- * as far as the socket takes it.  Only on a ready link.
+ * For a worker that exits: writes the command without waiting for an answer.
+ * NGX_OK; NGX_ERROR: the link is not ready, or the socket has not taken all of
+ * it, and will take no more.
  */
-void ngx_trv_redis_send_last(ngx_trv_redis_t *redis,
+ngx_int_t ngx_trv_redis_send_last(ngx_trv_redis_t *redis,
     const trv_command_t *command);
+
+/* waits until Redis has read these, or for 100 ms */
+void ngx_trv_redis_end_last(ngx_trv_redis_t *redis);
 
 
 #endif /* NGX_TRV_REDIS_H */

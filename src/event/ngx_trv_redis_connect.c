@@ -1,40 +1,71 @@
 
 #include "ngx_trv_redis_private.h"
+#include "ngx_trv_sentinel.h"
+
+
+#define NGX_TRV_REDIS_POOL_SIZE    1024  /* of a connection, for TLS */
+#define NGX_TRV_REDIS_RESOLVER_MS  500   /* it says itself that it was late */
 
 
 static void ngx_trv_redis_resolve(ngx_trv_redis_t *redis);
 static void ngx_trv_redis_resolve_handler(ngx_resolver_ctx_t *ctx);
-static void ngx_trv_redis_peer_connect(ngx_trv_redis_t *redis);
-static ngx_int_t ngx_trv_redis_greet(ngx_trv_redis_t *redis);
-static ngx_int_t ngx_trv_redis_greeting_add(ngx_trv_redis_t *redis, int argc,
-    const ngx_str_t *words);
+static void ngx_trv_redis_resolved(ngx_trv_redis_t *redis,
+    ngx_resolver_ctx_t *ctx);
+static ngx_int_t ngx_trv_redis_connection_init(ngx_trv_redis_t *redis);
+static void ngx_trv_redis_tls_start(ngx_trv_redis_t *redis);
+static void ngx_trv_redis_tls_handler(ngx_connection_t *c);
+static void ngx_trv_redis_tls_done(ngx_trv_redis_t *redis, ngx_int_t rc);
 
 
 void
 ngx_trv_redis_start(ngx_trv_redis_t *redis)
 {
-    if (redis->timer.timer_set) {
-        ngx_del_timer(&redis->timer);
-    }
+    ngx_trv_redis_conf_t  *rcf;
 
-    ngx_add_timer(&redis->timer, redis->conf->timeout);
+    rcf = redis->conf;
 
-    ngx_memzero(&redis->peer, sizeof(ngx_peer_connection_t));
+    redis->reason.len = 0;
+    redis->peer_name.len = 0;
+    redis->naddrs = 0;
 
-    redis->peer.name = &redis->conf->url;
-    redis->peer.get = ngx_event_get_peer;
-    redis->peer.log = &redis->quiet;
-    redis->peer.log_error = NGX_ERROR_INFO;
-
-    if (redis->conf->addr == NULL) {
-        ngx_trv_redis_resolve(redis);
+    if (rcf->sentinel && rcf->owner.len == 0) {
+        redis->state = NGX_TRV_REDIS_SEEKING;
+        redis->step = ngx_current_msec + 2 * NGX_TRV_SENTINEL_TIMEOUT_MS;
+        ngx_trv_redis_timer_arm(redis);
+        ngx_trv_sentinel_seek(rcf->sentinel, redis);
         return;
     }
 
-    redis->peer.sockaddr = redis->conf->addr->sockaddr;
-    redis->peer.socklen = redis->conf->addr->socklen;
+    ngx_trv_redis_found(redis, rcf->owner.len ? &rcf->owner : &rcf->place);
+}
 
-    ngx_trv_redis_peer_connect(redis);
+
+void
+ngx_trv_redis_found(ngx_trv_redis_t *redis, const ngx_trv_place_t *place)
+{
+    if (ngx_trv_redis_enter(redis) != NGX_OK) {
+        return;
+    }
+
+    if (place == NULL) {
+        ngx_trv_redis_lose(redis, 0, "no sentinel names the master");
+
+    } else {
+        redis->place = *place;
+
+        if (place->socklen) {
+            redis->naddrs = 1;
+            redis->addr = 0;
+            redis->addrs[0] = place->sockaddr;
+            redis->socklens[0] = place->socklen;
+            ngx_trv_redis_next(redis);
+
+        } else {
+            ngx_trv_redis_resolve(redis);
+        }
+    }
+
+    ngx_trv_redis_leave(redis);
 }
 
 
@@ -44,6 +75,15 @@ ngx_trv_redis_resolve(ngx_trv_redis_t *redis)
     ngx_resolver_ctx_t  *ctx;
 
     redis->state = NGX_TRV_REDIS_RESOLVING;
+    redis->step = ngx_current_msec + redis->conf->timeout
+                  + NGX_TRV_REDIS_RESOLVER_MS;
+    ngx_trv_redis_timer_arm(redis);
+
+    if (redis->conf->resolver == NULL) {
+        ngx_trv_redis_lose(redis, 0, "it was named by a host name and there is "
+                           "no \"resolver\"");
+        return;
+    }
 
     ctx = ngx_resolve_start(redis->conf->resolver, NULL);
     if (ctx == NULL || ctx == NGX_NO_RESOLVER) {
@@ -51,7 +91,8 @@ ngx_trv_redis_resolve(ngx_trv_redis_t *redis)
         return;
     }
 
-    ctx->name = redis->conf->host;
+    ctx->name.data = redis->place.host;
+    ctx->name.len = redis->place.len;
     ctx->handler = ngx_trv_redis_resolve_handler;
     ctx->data = redis;
     ctx->timeout = redis->conf->timeout;
@@ -76,40 +117,94 @@ ngx_trv_redis_resolve_handler(ngx_resolver_ctx_t *ctx)
     }
 
     if (ctx->state) {
-        ngx_trv_redis_lose(redis, 0, ngx_resolver_strerror(ctx->state));
-        ngx_trv_redis_leave(redis);
-        return;
+        redis->reason.len = ngx_snprintf(redis->reason_text,
+                                         NGX_TRV_REDIS_REASON_LEN,
+                                         "the name \"%s\" has no address: %s",
+                                         redis->place.host,
+                                         ngx_resolver_strerror(ctx->state))
+                            - redis->reason_text;
+        ngx_trv_redis_lose(redis, 0, "cannot resolve the host");
+
+    } else {
+        ngx_trv_redis_resolved(redis, ctx);
     }
-
-    redis->peer.sockaddr = &redis->sockaddr.sockaddr;
-    redis->peer.socklen = ctx->addrs[0].socklen;
-
-    ngx_memcpy(&redis->sockaddr, ctx->addrs[0].sockaddr, redis->peer.socklen);
-    ngx_inet_set_port(redis->peer.sockaddr, redis->conf->port);
-
-    redis->resolve = NULL;
-    ngx_resolve_name_done(ctx);
-
-    ngx_trv_redis_peer_connect(redis);
 
     ngx_trv_redis_leave(redis);
 }
 
 
 static void
-ngx_trv_redis_peer_connect(ngx_trv_redis_t *redis)
+ngx_trv_redis_resolved(ngx_trv_redis_t *redis, ngx_resolver_ctx_t *ctx)
 {
-    ngx_int_t          rc;
-    ngx_connection_t  *c;
+    ngx_uint_t  i;
+
+    redis->naddrs = ngx_min(ctx->naddrs, NGX_TRV_REDIS_ADDRS);
+    redis->addr = 0;
+
+    for (i = 0; i < redis->naddrs; i++) {
+        redis->socklens[i] = ctx->addrs[i].socklen;
+        ngx_memcpy(&redis->addrs[i], ctx->addrs[i].sockaddr,
+                   ctx->addrs[i].socklen);
+        ngx_inet_set_port(&redis->addrs[i].sockaddr, redis->place.port);
+    }
+
+    redis->resolve = NULL;
+    ngx_resolve_name_done(ctx);
+
+    ngx_trv_redis_next(redis);
+}
+
+
+/* to the address in turn */
+
+void
+ngx_trv_redis_next(ngx_trv_redis_t *redis)
+{
+    ngx_int_t         rc;
+    struct sockaddr  *sa;
 
     redis->state = NGX_TRV_REDIS_CONNECTING;
+    redis->step = ngx_current_msec + redis->conf->timeout;
+    ngx_trv_redis_timer_arm(redis);
+
+    sa = &redis->addrs[redis->addr].sockaddr;
+
+    redis->peer_name.data = redis->peer_text;
+    redis->peer_name.len = ngx_sock_ntop(sa, redis->socklens[redis->addr],
+                                         redis->peer_text, NGX_SOCKADDR_STRLEN,
+                                         1);
+
+    ngx_memzero(&redis->peer, sizeof(ngx_peer_connection_t));
+
+    redis->peer.sockaddr = sa;
+    redis->peer.socklen = redis->socklens[redis->addr];
+    redis->peer.name = &redis->peer_name;
+    redis->peer.get = ngx_event_get_peer;
+    redis->peer.log = &redis->quiet;
+    redis->peer.log_error = NGX_ERROR_ERR;
 
     rc = ngx_event_connect_peer(&redis->peer);
 
     if (rc == NGX_ERROR || rc == NGX_BUSY || rc == NGX_DECLINED) {
-        ngx_trv_redis_lose(redis, ngx_socket_errno, "connect() failed");
+        ngx_trv_redis_lose(redis, 0, "connect() failed");
         return;
     }
+
+    if (ngx_trv_redis_connection_init(redis) != NGX_OK) {
+        ngx_trv_redis_lose(redis, 0, "no memory");
+        return;
+    }
+
+    if (rc == NGX_OK) {
+        ngx_trv_redis_connected(redis);
+    }
+}
+
+
+static ngx_int_t
+ngx_trv_redis_connection_init(ngx_trv_redis_t *redis)
+{
+    ngx_connection_t  *c;
 
     c = redis->peer.connection;
 
@@ -120,9 +215,13 @@ ngx_trv_redis_peer_connect(ngx_trv_redis_t *redis)
     c->read->handler = ngx_trv_redis_read_handler;
     c->write->handler = ngx_trv_redis_write_handler;
 
-    if (rc == NGX_OK) {
-        ngx_trv_redis_connected(redis);
+    if (redis->conf->tls == NULL) {
+        return NGX_OK;
     }
+
+    c->pool = ngx_create_pool(NGX_TRV_REDIS_POOL_SIZE, c->log);
+
+    return c->pool ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -147,140 +246,70 @@ ngx_trv_redis_connected(ngx_trv_redis_t *redis)
         return;
     }
 
-    redis->reader = ngx_trv_reply_reader_create(&redis->bounds);
+    if (redis->conf->tls) {
+        ngx_trv_redis_tls_start(redis);
 
-    if (redis->reader == NULL || ngx_trv_redis_greet(redis) != NGX_OK) {
-        ngx_trv_redis_lose(redis, 0, "no memory");
-        return;
+    } else {
+        ngx_trv_redis_greet(redis);
     }
-
-    redis->state = NGX_TRV_REDIS_GREETING;
-
-    ngx_trv_redis_write(redis);
 }
 
 
-static ngx_int_t
-ngx_trv_redis_greet(ngx_trv_redis_t *redis)
+static void
+ngx_trv_redis_tls_start(ngx_trv_redis_t *redis)
 {
-    u_char                 db[NGX_INT_T_LEN];
-    ngx_str_t              words[3];
-    ngx_trv_redis_conf_t  *rcf;
+    ngx_int_t  rc;
 
-    rcf = redis->conf;
-    redis->greetings = 0;
+    redis->state = NGX_TRV_REDIS_SHAKING_HANDS;
 
-    /* each goes before the ones that were added already: last things first */
+    rc = ngx_trv_tls_start(redis->conf->tls, redis->peer.connection,
+                           redis->place.host, ngx_trv_redis_tls_handler);
 
-    ngx_str_set(&words[0], "INFO");
-    ngx_str_set(&words[1], "server");
-
-    if (ngx_trv_redis_greeting_add(redis, 2, words) != NGX_OK) {
-        return NGX_ERROR;
+    if (rc != NGX_AGAIN) {
+        ngx_trv_redis_tls_done(redis, rc);
     }
-
-    if (rcf->db) {
-        ngx_str_set(&words[0], "SELECT");
-        words[1].data = db;
-        words[1].len = ngx_sprintf(db, "%i", rcf->db) - db;
-
-        if (ngx_trv_redis_greeting_add(redis, 2, words) != NGX_OK) {
-            return NGX_ERROR;
-        }
-    }
-
-    if (rcf->password.len == 0) {
-        return NGX_OK;
-    }
-
-    ngx_str_set(&words[0], "AUTH");
-    words[1] = rcf->user.len ? rcf->user : rcf->password;
-    words[2] = rcf->password;
-
-    return ngx_trv_redis_greeting_add(redis, rcf->user.len ? 3 : 2, words);
 }
 
 
-static ngx_int_t
-ngx_trv_redis_greeting_add(ngx_trv_redis_t *redis, int argc,
-    const ngx_str_t *words)
+static void
+ngx_trv_redis_tls_handler(ngx_connection_t *c)
 {
-    int                    i;
-    size_t                 argvlen[3];
-    const char            *argv[3];
-    trv_command_t          command;
-    ngx_trv_redis_node_t  *node;
+    ngx_trv_redis_t  *redis = c->data;
 
-    for (i = 0; i < argc; i++) {
-        argv[i] = (char *) words[i].data;
-        argvlen[i] = words[i].len;
+    if (ngx_trv_redis_enter(redis) != NGX_OK) {
+        return;
     }
 
-    ngx_memzero(&command, sizeof(trv_command_t));
+    ngx_trv_redis_tls_done(redis, ngx_trv_tls_done(c));
 
-    command.argc = argc;
-    command.argv = argv;
-    command.argvlen = argvlen;
-
-    node = ngx_trv_redis_node_create(redis, &command, 0);
-    if (node == NULL) {
-        return NGX_ERROR;
-    }
-
-    node->greeting = 1;
-    redis->greetings++;
-
-    ngx_queue_insert_head(&redis->unsent, &node->queue);
-
-    return NGX_OK;
+    ngx_trv_redis_leave(redis);
 }
 
 
-void
-ngx_trv_redis_greeted(ngx_trv_redis_t *redis, redisReply *reply)
+static void
+ngx_trv_redis_tls_done(ngx_trv_redis_t *redis, ngx_int_t rc)
 {
-    char    text[128];
-    size_t  len;
+    const char        *refusal;
+    ngx_connection_t  *c;
 
-    const char  *p;
+    c = redis->peer.connection;
 
-    if (reply->type == REDIS_REPLY_ERROR) {
-        *ngx_cpystrn((u_char *) text, (u_char *) reply->str, sizeof(text)) = 0;
-        ngx_trv_redis_lose(redis, 0, text);
+    if (rc == NGX_OK) {
+        c->read->handler = ngx_trv_redis_read_handler;
+        c->write->handler = ngx_trv_redis_write_handler;
+
+        ngx_trv_redis_greet(redis);
         return;
     }
 
-    if (--redis->greetings) {
-        return;
+    refusal = ngx_trv_tls_refusal(c);
+
+    if (refusal) {
+        redis->reason.len = ngx_snprintf(redis->reason_text,
+                                NGX_TRV_REDIS_REASON_LEN,
+                                "its certificate is not accepted: %s", refusal)
+                            - redis->reason_text;
     }
 
-    p = (reply->type == REDIS_REPLY_STRING) ? strstr(reply->str, "run_id:")
-                                            : NULL;
-    len = p ? strspn(p + 7, "0123456789abcdef") : 0;
-
-    if (len != NGX_TRV_REDIS_RUN_ID_LEN) {
-        ngx_trv_redis_lose(redis, 0, "INFO server names no run_id");
-        return;
-    }
-
-    ngx_memcpy(redis->run_id_text, p + 7, len);
-    redis->run_id.len = len;
-
-    redis->state = NGX_TRV_REDIS_READY;
-    redis->since = ngx_current_msec;
-
-    if (redis->failing) {
-        redis->failing = 0;
-        ngx_log_error(NGX_LOG_NOTICE, redis->log, 0,
-                      "redis \"%V\" (%s): connected again", &redis->conf->url,
-                      redis->name);
-    }
-
-    if (redis->ready) {
-        redis->ready(redis->data);
-    }
-
-    if (redis->state == NGX_TRV_REDIS_READY) {
-        ngx_trv_redis_write(redis);
-    }
+    ngx_trv_redis_lose(redis, 0, "the TLS handshake failed");
 }

@@ -4,6 +4,7 @@
 
 
 #define NGX_TRV_REDIS_READ_SIZE  16384
+#define NGX_TRV_REDIS_READS      8       /* a turn of the event loop */
 
 
 static ngx_int_t ngx_trv_redis_read(ngx_trv_redis_t *redis);
@@ -11,6 +12,11 @@ static void ngx_trv_redis_replies(ngx_trv_redis_t *redis);
 static ngx_int_t ngx_trv_redis_reply(ngx_trv_redis_t *redis);
 static ngx_int_t ngx_trv_redis_again(ngx_trv_redis_t *redis,
     ngx_trv_redis_node_t *node, redisReply *reply);
+static ngx_int_t ngx_trv_redis_expand(ngx_trv_redis_t *redis,
+    ngx_trv_redis_node_t *node);
+static ngx_int_t ngx_trv_redis_moved(ngx_trv_redis_t *redis,
+    ngx_trv_redis_node_t *node, const char *error);
+static void ngx_trv_redis_unfit(ngx_trv_redis_t *redis, const char *error);
 
 
 void
@@ -23,13 +29,15 @@ ngx_trv_redis_write(ngx_trv_redis_t *redis)
 
     c = redis->peer.connection;
 
-    while (!ngx_queue_empty(&redis->unsent)) {
+    while (!ngx_queue_empty(&redis->unsent) && !redis->moving) {
         q = ngx_queue_head(&redis->unsent);
         node = ngx_queue_data(q, ngx_trv_redis_node_t, queue);
 
         if (!node->greeting && redis->state != NGX_TRV_REDIS_READY) {
             break;
         }
+
+        node->begun = 1;                 /* TLS wants the same bytes again */
 
         n = c->send(c, node->bytes.data + node->sent,
                     node->bytes.len - node->sent);
@@ -39,7 +47,7 @@ ngx_trv_redis_write(ngx_trv_redis_t *redis)
         }
 
         if (n == NGX_ERROR) {
-            ngx_trv_redis_lose(redis, ngx_socket_errno, "send() failed");
+            ngx_trv_redis_lose(redis, 0, "send() failed");
             return;
         }
 
@@ -85,6 +93,7 @@ void
 ngx_trv_redis_read_handler(ngx_event_t *rev)
 {
     ngx_int_t          rc;
+    ngx_uint_t         n;
     ngx_connection_t  *c;
     ngx_trv_redis_t   *redis;
 
@@ -103,9 +112,17 @@ ngx_trv_redis_read_handler(ngx_event_t *rev)
 
     } else {
 
+        /* others have their turn too, however much there is */
+
+        n = 0;
+
         do {
             rc = ngx_trv_redis_read(redis);
-        } while (rc == NGX_OK);
+        } while (rc == NGX_OK && ++n < NGX_TRV_REDIS_READS);
+
+        if (rc == NGX_OK) {
+            ngx_post_event(rev, &ngx_posted_next_events);
+        }
     }
 
     ngx_trv_redis_leave(redis);
@@ -134,7 +151,7 @@ ngx_trv_redis_read(ngx_trv_redis_t *redis)
     }
 
     if (n == NGX_ERROR) {
-        ngx_trv_redis_lose(redis, ngx_socket_errno, "recv() failed");
+        ngx_trv_redis_lose(redis, 0, "recv() failed");
         return NGX_DONE;
     }
 
@@ -143,8 +160,8 @@ ngx_trv_redis_read(ngx_trv_redis_t *redis)
         return NGX_DONE;
     }
 
-    if (ngx_trv_reply_feed(redis->reader, &redis->bounds, buf, n) != NGX_OK) {
-        ngx_trv_redis_lose(redis, 0, redis->reader->errstr);
+    if (trv_reader_feed(redis->reader, buf, n) != TRV_OK) {
+        ngx_trv_redis_lose(redis, 0, trv_reader_error(redis->reader));
         return NGX_DONE;
     }
 
@@ -159,9 +176,15 @@ ngx_trv_redis_replies(ngx_trv_redis_t *redis)
 {
     while (ngx_trv_redis_reply(redis) == NGX_OK) { /* void */ }
 
-    if (redis->state == NGX_TRV_REDIS_READY) {
-        ngx_trv_redis_timer_arm(redis);
+    if (redis->destroyed) {
+        return;
     }
+
+    if (redis->moving && ngx_queue_empty(&redis->sent)) {
+        ngx_trv_redis_move(redis);
+    }
+
+    ngx_trv_redis_timer_arm(redis);
 }
 
 
@@ -170,7 +193,8 @@ ngx_trv_redis_replies(ngx_trv_redis_t *redis)
 static ngx_int_t
 ngx_trv_redis_reply(ngx_trv_redis_t *redis)
 {
-    void                  *reply;
+    trv_rc_e               rc;
+    redisReply            *reply;
     ngx_queue_t           *q;
     ngx_trv_redis_node_t  *node;
 
@@ -178,12 +202,14 @@ ngx_trv_redis_reply(ngx_trv_redis_t *redis)
         return NGX_DONE;                 /* lost by a callback */
     }
 
-    if (ngx_trv_reply_next(redis->reader, &redis->bounds, &reply) != NGX_OK) {
-        ngx_trv_redis_lose(redis, 0, redis->reader->errstr);
+    rc = trv_reader_next(redis->reader, &reply);
+
+    if (rc == TRV_CORRUPT) {
+        ngx_trv_redis_lose(redis, 0, trv_reader_error(redis->reader));
         return NGX_DONE;
     }
 
-    if (reply == NULL) {
+    if (rc == TRV_AGAIN) {
         return NGX_DONE;
     }
 
@@ -205,10 +231,17 @@ ngx_trv_redis_reply(ngx_trv_redis_t *redis)
     redis->current = reply;
 
     if (node->greeting) {
-        ngx_trv_redis_greeted(redis, reply);
+        ngx_trv_redis_greeted(redis, node->greeting, reply);
 
-    } else if (node->reply) {
-        node->reply(node->data, reply, 1);
+    } else {
+
+        if (redis->current->type == REDIS_REPLY_ERROR) {
+            ngx_trv_redis_unfit(redis, redis->current->str);
+        }
+
+        if (node->reply) {
+            node->reply(node->data, reply, 1);
+        }
     }
 
     if (redis->current) {
@@ -222,15 +255,30 @@ ngx_trv_redis_reply(ngx_trv_redis_t *redis)
 }
 
 
-/* NGX_OK: Redis did not know the script and is asked again with its text */
+/* NGX_OK: the command has not been done, and somebody else has it now */
 
 static ngx_int_t
 ngx_trv_redis_again(ngx_trv_redis_t *redis, ngx_trv_redis_node_t *node,
     redisReply *reply)
 {
-    if (reply->type != REDIS_REPLY_ERROR
-        || ngx_strncmp(reply->str, "NOSCRIPT", 8) != 0
-        || node->script == TRV_SCRIPT_NONE
+    if (reply->type != REDIS_REPLY_ERROR || node->greeting) {
+        return NGX_DECLINED;
+    }
+
+    if (ngx_strncmp(reply->str, "NOSCRIPT", 8) == 0) {
+        return ngx_trv_redis_expand(redis, node);
+    }
+
+    return ngx_trv_redis_moved(redis, node, reply->str);
+}
+
+
+/* Redis did not know the script: it is asked again with its text */
+
+static ngx_int_t
+ngx_trv_redis_expand(ngx_trv_redis_t *redis, ngx_trv_redis_node_t *node)
+{
+    if (node->script == TRV_SCRIPT_NONE
         || node->reply == NULL
         || node->expanded
         || ngx_trv_script_expand(node->script, &node->bytes, redis->log)
@@ -240,10 +288,65 @@ ngx_trv_redis_again(ngx_trv_redis_t *redis, ngx_trv_redis_node_t *node,
     }
 
     node->expanded = 1;
+    node->begun = 0;
     node->sent = 0;
 
     ngx_queue_insert_tail(&redis->unsent, &node->queue);
     ngx_post_event(&redis->posted, &ngx_posted_events);
 
     return NGX_OK;
+}
+
+
+/* our slot of the cluster is at another node */
+
+static ngx_int_t
+ngx_trv_redis_moved(ngx_trv_redis_t *redis, ngx_trv_redis_node_t *node,
+    const char *error)
+{
+    ngx_trv_place_t  owner;
+
+    if (node->reply == NULL
+        || ngx_trv_place_set_moved(&owner, &redis->place, error) != NGX_OK
+        || node->moves++ == NGX_TRV_REDIS_MOVES)
+    {
+        return NGX_DECLINED;
+    }
+
+    if (!ngx_trv_place_equal(&redis->conf->owner, &owner)) {
+        redis->conf->owner = owner;
+        ngx_log_error(NGX_LOG_NOTICE, redis->log, 0,
+                      "redis \"%V\" (%s): our slot of the cluster is at %s:%d",
+                      &redis->conf->url, redis->name, owner.host,
+                      (int) owner.port);
+    }
+
+    if (redis->sequence) {
+
+        ngx_queue_insert_head(&redis->sent, &node->queue);
+        ngx_trv_redis_drop(redis, NULL);
+        return NGX_OK;
+    }
+
+    node->begun = 0;
+    node->sent = 0;
+    redis->moving = 1;                   /* once the others are answered */
+
+    ngx_queue_insert_tail(&redis->unsent, &node->queue);
+
+    return NGX_OK;
+}
+
+
+/* a server that says so of itself will not get better while we wait */
+
+static void
+ngx_trv_redis_unfit(ngx_trv_redis_t *redis, const char *error)
+{
+    if (ngx_strstr(error, "READONLY ") != NULL) {
+        ngx_trv_redis_drop(redis, "it is a replica (READONLY)");
+
+    } else if (ngx_strncmp(error, "NOAUTH ", 7) == 0) {
+        ngx_trv_redis_drop(redis, "it does not know us any more (NOAUTH)");
+    }
 }

@@ -7,13 +7,16 @@
 #define NGX_TRV_SET_TICK_MS      50      /* between tries for the lock */
 #define NGX_TRV_SET_REFRESH_MS   1000    /* looks whether files were replaced */
 #define NGX_TRV_SET_STUCK_MS     5000    /* a writer without a sign of life */
+#define NGX_TRV_SET_AHEAD_MS     1000    /* workers' clocks differ a little */
 #define NGX_TRV_SET_FAREWELL_MS  100     /* for the other workers to leave */
 
 
 static ngx_int_t ngx_trv_set_shutdown_init(ngx_trv_set_t *set);
 static void ngx_trv_set_shutdown_handler(ngx_event_t *ev);
 static void ngx_trv_set_tick_handler(ngx_event_t *ev);
+static void ngx_trv_set_starting(ngx_trv_set_t *set);
 static void ngx_trv_set_elect(ngx_trv_set_t *set);
+static ngx_int_t ngx_trv_set_take(ngx_trv_set_t *set);
 static void ngx_trv_set_refresh(ngx_trv_set_t *set);
 static void ngx_trv_set_watch(ngx_trv_set_t *set,
     const trv_replica_state_t *state);
@@ -25,6 +28,8 @@ ngx_int_t
 ngx_trv_set_init_process(ngx_trv_set_t *set, ngx_cycle_t *cycle)
 {
     set->log = cycle->log;
+
+    ngx_trv_stats_init_process(&set->stats);
 
     set->hash = trv_id_hash_create();
     set->replica = trv_replica_open((char *) set->path->name.data);
@@ -39,6 +44,7 @@ ngx_trv_set_init_process(ngx_trv_set_t *set, ngx_cycle_t *cycle)
     set->rebuild.replica = set->replica;
     set->rebuild.log = cycle->log;
     set->rebuild.name = &set->name;
+    set->rebuild.stats = &set->stats;
 
     if (ngx_trv_rebuild_init(&set->rebuild, cycle) != NGX_OK
         || ngx_trv_job_init(&set->closing, cycle, ngx_trv_set_close_work,
@@ -49,7 +55,13 @@ ngx_trv_set_init_process(ngx_trv_set_t *set, ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
+    ngx_trv_watch_init(&set->watch, set->replica, cycle->log);
+
     ngx_trv_set_refresh(set);
+
+    set->started = ngx_current_msec;
+    set->starting = 1;
+    ngx_trv_set_starting(set);
 
     set->tick.data = set;
     set->tick.handler = ngx_trv_set_tick_handler;
@@ -136,6 +148,8 @@ ngx_trv_set_exit_process(ngx_trv_set_t *set, ngx_cycle_t *cycle)
         return;
     }
 
+    ngx_trv_stats_sample(&set->stats);
+
     if (set->shutdown) {
         ngx_trv_set_shutdown_handler(set->shutdown->read);
     }
@@ -146,7 +160,13 @@ ngx_trv_set_exit_process(ngx_trv_set_t *set, ngx_cycle_t *cycle)
 
         for (i = 0; i < NGX_TRV_SET_FAREWELL_MS; i += 5) {
             if (trv_replica_leave(set->replica) == TRV_OK) {
-                ngx_trv_follower_sign_off(set->follower);
+
+                /* workers that were killed are followed by others */
+
+                if (trv_replica_lock(set->replica) != TRV_AGAIN) {
+                    ngx_trv_follower_sign_off(set->follower);
+                }
+
                 break;
             }
 
@@ -161,6 +181,8 @@ ngx_trv_set_exit_process(ngx_trv_set_t *set, ngx_cycle_t *cycle)
         ngx_trv_redis_destroy(set->link);
         set->link = NULL;
     }
+
+    ngx_trv_stats_exit_process(&set->stats);
 
     trv_replica_close(set->replica);
     set->replica = NULL;
@@ -184,6 +206,10 @@ ngx_trv_set_tick_handler(ngx_event_t *ev)
         ngx_trv_set_refresh(set);
     }
 
+    if (set->starting) {
+        ngx_trv_set_starting(set);
+    }
+
     if (!set->closing.running
         && trv_replica_retired(set->replica, &set->closed) == TRV_OK)
     {
@@ -191,6 +217,32 @@ ngx_trv_set_tick_handler(ngx_event_t *ev)
     }
 
     ngx_add_timer(&set->tick, NGX_TRV_SET_TICK_MS);
+}
+
+
+/*
+ * It is the writer who finds out that an edge was away (trv_writer.h), and a
+ * worker may have a call before there is one.
+ */
+
+static void
+ngx_trv_set_starting(ngx_trv_set_t *set)
+{
+    trv_replica_state_t  state;
+
+    trv_replica_state(set->replica, &state);
+
+    set->starting = state.filled && !state.away
+                    && ngx_current_msec - set->started < TRV_WRITER_AWAY_MS
+                    && (ngx_msec_int_t) (ngx_current_msec - state.beat_ms)
+                       > TRV_WRITER_AWAY_MS;
+}
+
+
+ngx_uint_t
+ngx_trv_set_ready(const ngx_trv_set_t *set)
+{
+    return !set->starting && trv_replica_ready(set->replica);
 }
 
 
@@ -202,7 +254,9 @@ ngx_trv_set_elect(ngx_trv_set_t *set)
     switch (trv_replica_lock(set->replica)) {
 
     case TRV_OK:
-        set->follower = ngx_trv_follower_create(set);
+        if (ngx_trv_set_take(set) == NGX_OK) {
+            set->follower = ngx_trv_follower_create(set);
+        }
 
         if (set->follower == NULL) {
             trv_replica_unlock(set->replica);
@@ -232,6 +286,54 @@ ngx_trv_set_elect(ngx_trv_set_t *set)
 }
 
 
+static ngx_int_t
+ngx_trv_set_take(ngx_trv_set_t *set)
+{
+    int        fd;
+    char       boot_id[64];
+    ssize_t    n;
+    ngx_err_t  err;
+
+    /* one that cannot be read is the same at every start, and no more */
+
+    ngx_memzero(boot_id, sizeof(boot_id));
+
+    fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY|O_CLOEXEC);
+    if (fd != -1) {
+        n = read(fd, boot_id, sizeof(boot_id) - 1);
+        boot_id[n > 0 ? strcspn(boot_id, "\n") : 0] = '\0';
+        (void) close(fd);
+    }
+
+    switch (trv_writer_take(set->replica, boot_id, ngx_current_msec)) {
+
+    case TRV_OK:
+        set->failing = 0;
+        return NGX_OK;
+
+    case TRV_CORRUPT:
+        set->failing = 0;
+        ngx_log_error(NGX_LOG_ALERT, set->log, 0,
+                      "token revocation set \"%V\": a file in \"%V\" failed "
+                      "its checks and was set aside, filling it from Redis",
+                      &set->name, &set->path->name);
+        return NGX_OK;
+
+    default:
+        err = ngx_errno;
+
+        if (!set->failing) {
+            set->failing = 1;
+            ngx_log_error(NGX_LOG_ERR, set->log, err,
+                          "token revocation set \"%V\": cannot write \"%V\"",
+                          &set->name, &set->path->name);
+        }
+
+        return NGX_ERROR;
+    }
+}
+
+
 void
 ngx_trv_set_step_down(ngx_trv_set_t *set)
 {
@@ -249,6 +351,8 @@ ngx_trv_set_refresh(ngx_trv_set_t *set)
     trv_replica_state_t   state;
 
     set->refreshed = ngx_current_msec;
+
+    ngx_trv_stats_sample(&set->stats);
 
     if (trv_replica_refresh(set->replica) != TRV_OK) {
         return;
@@ -272,16 +376,14 @@ ngx_trv_set_refresh(ngx_trv_set_t *set)
 }
 
 
-/* a writer may be stopped and still hold the lock: the others can only say so */
+/* a stopped writer still holds the lock: the others can only say so */
 
 static void
 ngx_trv_set_watch(ngx_trv_set_t *set, const trv_replica_state_t *state)
 {
     ngx_uint_t  stuck;
 
-    stuck = state->beat_ms
-            && (ngx_msec_int_t) (ngx_current_msec - state->beat_ms)
-               > NGX_TRV_SET_STUCK_MS;
+    stuck = state->beat_ms && !ngx_trv_set_written(state);
 
     if (stuck == set->stuck) {
         return;
@@ -290,9 +392,21 @@ ngx_trv_set_watch(ngx_trv_set_t *set, const trv_replica_state_t *state)
     set->stuck = stuck;
 
     ngx_log_error((stuck ? NGX_LOG_WARN : NGX_LOG_NOTICE), set->log, 0,
-                  "token revocation set \"%V\": the writer %s", &set->name,
-                  stuck ? "has made no progress for 5 seconds"
-                        : "goes on");
+                  "token revocation set \"%V\": %s", &set->name,
+                  stuck ? "the writer has made no progress for 5 seconds"
+                        : "the writer goes on");
+}
+
+
+ngx_uint_t
+ngx_trv_set_written(const trv_replica_state_t *state)
+{
+    ngx_msec_int_t  age;
+
+    age = (ngx_msec_int_t) (ngx_current_msec - state->beat_ms);
+
+    return state->beat_ms && age >= -NGX_TRV_SET_AHEAD_MS
+           && age <= NGX_TRV_SET_STUCK_MS;
 }
 
 

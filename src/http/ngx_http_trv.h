@@ -59,6 +59,7 @@ typedef struct {
     ngx_msec_t                stale_ms;
     ngx_uint_t                phase;
     ngx_flag_t                dry_run;
+    ngx_flag_t                cutoff;
     ngx_str_t                 realm;
     ngx_uint_t                log_level;
 
@@ -75,7 +76,8 @@ typedef enum {
     NGX_HTTP_TRV_MISSING,
     NGX_HTTP_TRV_MALFORMED,
     NGX_HTTP_TRV_STALE,
-    NGX_HTTP_TRV_NOT_READY
+    NGX_HTTP_TRV_NOT_READY,
+    NGX_HTTP_TRV_VERDICT_N
 } ngx_http_trv_verdict_e;
 
 
@@ -86,7 +88,9 @@ typedef struct {
     unsigned                  has_id:1;
     unsigned                  refused:1;         /* header fields are set */
     trv_id_t                  id;
-    void                     *admin;     /* ngx_http_trv_admin_t, if it is one */
+    ngx_trv_set_t            *counted_set;       /* in its stats already */
+    ngx_uint_t                counted;   /* as this */
+    void                     *cutoff;    /* ngx_http_trv_cutoff_t or NULL */
 } ngx_http_trv_ctx_t;
 
 
@@ -97,12 +101,19 @@ extern ngx_module_t  ngx_http_token_revoke_module;
 ngx_trv_set_t *ngx_http_trv_set_get(ngx_conf_t *cf, ngx_str_t *name);
 char *ngx_http_trv_set_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
+/* when all of "http" is known */
+char *ngx_http_trv_set_init(ngx_conf_t *cf, ngx_trv_set_t *set);
+
 /* ngx_http_trv_access.c */
 ngx_int_t ngx_http_trv_access_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_trv_preaccess_handler(ngx_http_request_t *r);
 
 /* NULL: the call was not judged, or there is no memory for a new one */
 ngx_http_trv_ctx_t *ngx_http_trv_ctx(ngx_http_request_t *r, ngx_uint_t create);
+
+/* one line for a call that is not let in, or no longer; `how` is part of it */
+void ngx_http_trv_log(ngx_http_request_t *r, ngx_http_trv_loc_conf_t *lcf,
+    ngx_http_trv_ctx_t *ctx, const char *how);
 
 /* whether this edge can judge calls here now: PASSED, STALE or NOT_READY */
 ngx_http_trv_verdict_e ngx_http_trv_currency(ngx_trv_set_t *set,
@@ -120,6 +131,13 @@ char *ngx_http_trv_token_conf_default(ngx_conf_t *cf,
 
 /* ngx_http_trv_refusal.c: what the handler returns for a call not let in */
 ngx_int_t ngx_http_trv_refuse(ngx_http_request_t *r,
+    ngx_http_trv_loc_conf_t *lcf, ngx_http_trv_ctx_t *ctx);
+
+/*
+ * ngx_http_trv_cutoff.c: a call that was let in ends when its token is
+ * revoked; NGX_OK, or NGX_ERROR: no memory
+ */
+ngx_int_t ngx_http_trv_cutoff_add(ngx_http_request_t *r,
     ngx_http_trv_loc_conf_t *lcf, ngx_http_trv_ctx_t *ctx);
 
 /* ngx_http_trv_variables.c */

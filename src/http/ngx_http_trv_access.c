@@ -9,8 +9,10 @@ static ngx_int_t ngx_http_trv_access(ngx_http_request_t *r,
     ngx_http_trv_loc_conf_t *lcf);
 static ngx_http_trv_verdict_e ngx_http_trv_judge(ngx_http_request_t *r,
     ngx_http_trv_loc_conf_t *lcf, ngx_http_trv_ctx_t *ctx);
-static void ngx_http_trv_log(ngx_http_request_t *r,
-    ngx_http_trv_loc_conf_t *lcf, ngx_http_trv_ctx_t *ctx);
+static ngx_trv_action_e ngx_http_trv_action(ngx_http_trv_loc_conf_t *lcf,
+    ngx_http_trv_verdict_e verdict);
+static void ngx_http_trv_count(ngx_http_trv_loc_conf_t *lcf,
+    ngx_http_trv_ctx_t *ctx, ngx_trv_action_e action);
 static void ngx_http_trv_ctx_cleanup(void *data);
 
 
@@ -51,6 +53,7 @@ ngx_http_trv_preaccess_handler(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_trv_access(ngx_http_request_t *r, ngx_http_trv_loc_conf_t *lcf)
 {
+    ngx_trv_action_e     action;
     ngx_http_trv_ctx_t  *ctx;
 
     ctx = ngx_http_trv_ctx(r, 1);
@@ -58,26 +61,73 @@ ngx_http_trv_access(ngx_http_request_t *r, ngx_http_trv_loc_conf_t *lcf)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ctx->dry_run = 0;
     ctx->has_id = 0;
     ctx->verdict = ngx_http_trv_judge(r, lcf, ctx);
+
+    action = ngx_http_trv_action(lcf, ctx->verdict);
+    ctx->dry_run = (action == NGX_TRV_ACTION_DRY_RUN);
+
+    ngx_http_trv_count(lcf, ctx, action);
+
+    if (action == NGX_TRV_ACTION_PASSED) {
+
+        if (lcf->cutoff && ctx->has_id && !lcf->dry_run
+            && ngx_http_trv_cutoff_add(r, lcf, ctx) != NGX_OK)
+        {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        return NGX_DECLINED;
+    }
 
     if (ctx->verdict == NGX_HTTP_TRV_NONE) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (ctx->verdict == NGX_HTTP_TRV_PASSED
-        || (ctx->verdict == NGX_HTTP_TRV_STALE
+    ngx_http_trv_log(r, lcf, ctx, ctx->dry_run ? ", dry run" : "");
+
+    return ctx->dry_run ? NGX_DECLINED : ngx_http_trv_refuse(r, lcf, ctx);
+}
+
+
+static ngx_trv_action_e
+ngx_http_trv_action(ngx_http_trv_loc_conf_t *lcf,
+    ngx_http_trv_verdict_e verdict)
+{
+    if (verdict == NGX_HTTP_TRV_PASSED
+        || (verdict == NGX_HTTP_TRV_STALE
             && lcf->stale == NGX_HTTP_TRV_STALE_ALLOW))
     {
-        return NGX_DECLINED;
+        return NGX_TRV_ACTION_PASSED;
     }
 
-    ctx->dry_run = lcf->dry_run;
+    return (lcf->dry_run && verdict != NGX_HTTP_TRV_NONE)
+           ? NGX_TRV_ACTION_DRY_RUN : NGX_TRV_ACTION_REFUSED;
+}
 
-    ngx_http_trv_log(r, lcf, ctx);
 
-    return lcf->dry_run ? NGX_DECLINED : ngx_http_trv_refuse(r, lcf, ctx);
+/* a call that an internal redirect brings here again is the same call */
+
+static void
+ngx_http_trv_count(ngx_http_trv_loc_conf_t *lcf, ngx_http_trv_ctx_t *ctx,
+    ngx_trv_action_e action)
+{
+    ngx_uint_t  stat;
+
+    stat = NGX_TRV_STAT_CALLS + ctx->verdict * NGX_TRV_STATS_ACTIONS + action;
+
+    if (ctx->counted_set == lcf->set && ctx->counted == stat) {
+        return;
+    }
+
+    ctx->counted_set = lcf->set;
+    ctx->counted = stat;
+
+    ngx_trv_stats_add(&lcf->set->stats, stat, 1);
+
+    if (ctx->verdict == NGX_HTTP_TRV_REVOKED) {
+        ngx_trv_stats_try(&lcf->set->stats, &ctx->id);
+    }
 }
 
 
@@ -141,7 +191,7 @@ ngx_http_trv_currency(ngx_trv_set_t *set, ngx_http_trv_loc_conf_t *lcf)
         return NGX_HTTP_TRV_PASSED;
     }
 
-    if (!trv_replica_ready(set->replica)) {
+    if (!ngx_trv_set_ready(set)) {
         return NGX_HTTP_TRV_NOT_READY;
     }
 
@@ -167,9 +217,9 @@ ngx_http_trv_currency(ngx_trv_set_t *set, ngx_http_trv_loc_conf_t *lcf)
  * in the query: what is said about the request is said here.
  */
 
-static void
+void
 ngx_http_trv_log(ngx_http_request_t *r, ngx_http_trv_loc_conf_t *lcf,
-    ngx_http_trv_ctx_t *ctx)
+    ngx_http_trv_ctx_t *ctx, const char *how)
 {
     char                  hex[TRV_ID_HEX_LEN];
     ngx_log_t            *log;
@@ -191,7 +241,7 @@ ngx_http_trv_log(ngx_http_request_t *r, ngx_http_trv_loc_conf_t *lcf,
     ngx_log_error(lcf->log_level, log, 0,
                   "token revocation%s: %V, token id: %V, set: \"%V\", "
                   "client: %V, method: %V, uri: \"%V\"",
-                  ctx->dry_run ? ", dry run" : "",
+                  how,
                   &ngx_http_trv_verdict_names[ctx->verdict], &id,
                   &lcf->set->name, &r->connection->addr_text,
                   &r->method_name, &r->uri);

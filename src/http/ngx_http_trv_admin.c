@@ -1,13 +1,21 @@
 
-#include "ngx_http_trv_admin.h"
+#include "ngx_http_trv_body.h"
+#include "ngx_http_trv_routes.h"
+#include "trv_form.h"
 #include "trv_request.h"
 
 
+#define NGX_HTTP_TRV_ROUTE_ID        0x01        /* "/ID" follows */
+#define NGX_HTTP_TRV_ROUTE_OPEN      0x02        /* without a principal */
+#define NGX_HTTP_TRV_ROUTE_OAUTH     0x04        /* a form, errors of OAuth */
+#define NGX_HTTP_TRV_ROUTE_REGISTRY  0x08        /* needs token records */
+#define NGX_HTTP_TRV_ROUTE_LINES     0x10        /* takes NDJSON, unread */
+
+
 typedef struct {
-    ngx_str_t              name;         /* first part of the path */
+    ngx_str_t              name;         /* path below the location */
     ngx_uint_t             method;
-    ngx_uint_t             id;           /* "/ID" follows */
-    ngx_uint_t             open;         /* to all, without a principal */
+    ngx_uint_t             flags;
     trv_op_e               op;
     ngx_http_trv_admin_pt  handler;
 } ngx_http_trv_route_t;
@@ -19,41 +27,82 @@ static ngx_int_t ngx_http_trv_admin_start(ngx_http_trv_admin_t *ad);
 static const ngx_http_trv_route_t *ngx_http_trv_admin_route(
     ngx_http_trv_admin_t *ad, ngx_str_t *allow);
 static ngx_int_t ngx_http_trv_admin_principal(ngx_http_trv_admin_t *ad);
-static ngx_int_t ngx_http_trv_admin_post_check(ngx_http_trv_admin_t *ad);
-static ngx_uint_t ngx_http_trv_admin_cross_site(ngx_http_request_t *r);
-static ngx_uint_t ngx_http_trv_admin_is_json(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_trv_admin_matches(const ngx_http_trv_route_t *route,
+    ngx_str_t *path, ngx_str_t *id);
+static void ngx_http_trv_admin_unknown(ngx_http_trv_admin_t *ad,
+    const ngx_http_trv_route_t *route);
+static ngx_int_t ngx_http_trv_admin_allowed(ngx_http_trv_admin_t *ad,
+    const ngx_http_trv_route_t *route);
+static void ngx_http_trv_admin_post(ngx_http_trv_admin_t *ad,
+    const ngx_http_trv_route_t *route);
 static void ngx_http_trv_admin_whoami(ngx_http_trv_admin_t *ad);
 static void ngx_http_trv_admin_ready(ngx_http_trv_admin_t *ad);
 static void ngx_http_trv_admin_cleanup(void *data);
 
 
+#define NGX_HTTP_TRV_READ   (NGX_HTTP_GET|NGX_HTTP_HEAD)
+
 static const ngx_http_trv_route_t  ngx_http_trv_routes[] = {
 
-    { ngx_string("revocations"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0, 0,
+    { ngx_string("revocations"), NGX_HTTP_TRV_READ, 0,
       TRV_OP_LIST_REVOCATIONS, ngx_http_trv_revocations },
 
-    { ngx_string("revocations"), NGX_HTTP_GET|NGX_HTTP_HEAD, 1, 0,
+    { ngx_string("revocations"), NGX_HTTP_TRV_READ, NGX_HTTP_TRV_ROUTE_ID,
       TRV_OP_LIST_REVOCATIONS, ngx_http_trv_revocation },
 
-    { ngx_string("revocations"), NGX_HTTP_POST, 0, 0,
+    { ngx_string("revocations"), NGX_HTTP_POST, 0,
       TRV_OP_REVOKE_TOKEN, ngx_http_trv_revoke },
 
-    { ngx_string("edges"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0, 0,
+    { ngx_string("tokens"), NGX_HTTP_TRV_READ, NGX_HTTP_TRV_ROUTE_REGISTRY,
+      TRV_OP_LIST_TOKENS, ngx_http_trv_tokens },
+
+    { ngx_string("tokens"), NGX_HTTP_TRV_READ,
+      NGX_HTTP_TRV_ROUTE_REGISTRY|NGX_HTTP_TRV_ROUTE_ID,
+      TRV_OP_LIST_TOKENS, ngx_http_trv_token },
+
+    { ngx_string("tokens"), NGX_HTTP_POST,
+      NGX_HTTP_TRV_ROUTE_REGISTRY|NGX_HTTP_TRV_ROUTE_LINES,
+      TRV_OP_REGISTER, ngx_http_trv_register },
+
+    { ngx_string("edges"), NGX_HTTP_TRV_READ, 0,
       TRV_OP_LIST_EDGES, ngx_http_trv_edges },
 
-    { ngx_string("whoami"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0, 0,
+    { ngx_string("history"), NGX_HTTP_TRV_READ, 0,
+      TRV_OP_GET_METRICS, ngx_http_trv_history },
+
+    { ngx_string("log"), NGX_HTTP_TRV_READ, 0,
+      TRV_OP_GET_LOG, ngx_http_trv_acts },
+
+    { ngx_string("metrics"), NGX_HTTP_TRV_READ, 0,
+      TRV_OP_GET_METRICS, ngx_http_trv_metrics },
+
+    { ngx_string("whoami"), NGX_HTTP_TRV_READ, 0,
       TRV_OP_WHOAMI, ngx_http_trv_admin_whoami },
 
-    { ngx_string("ready"), NGX_HTTP_GET|NGX_HTTP_HEAD, 0, 1,
+    { ngx_string("ready"), NGX_HTTP_TRV_READ, NGX_HTTP_TRV_ROUTE_OPEN,
       TRV_OP_WHOAMI, ngx_http_trv_admin_ready },
 
-    { ngx_null_string, 0, 0, 0, 0, NULL }
+    { ngx_string("oauth/revoke"), NGX_HTTP_POST, NGX_HTTP_TRV_ROUTE_OAUTH,
+      TRV_OP_REVOKE_TOKEN, ngx_http_trv_oauth_revoke },
+
+    { ngx_string("oauth/introspect"), NGX_HTTP_POST, NGX_HTTP_TRV_ROUTE_OAUTH,
+      TRV_OP_LIST_TOKENS, ngx_http_trv_introspect },
+
+    { ngx_null_string, 0, 0, 0, NULL }
 };
+
+#define NGX_HTTP_TRV_ROUTES                                                   \
+    (sizeof(ngx_http_trv_routes) / sizeof(ngx_http_trv_routes[0]))
+
+/* the last one counts what is no resource */
+typedef char  ngx_http_trv_routes_fit[
+                        NGX_HTTP_TRV_ROUTES <= NGX_TRV_STATS_ROUTES ? 1 : -1];
 
 
 ngx_int_t
 ngx_http_trv_admin_handler(ngx_http_request_t *r)
 {
+    size_t                    len;
     ngx_int_t                 rc;
     ngx_http_trv_admin_t     *ad;
     ngx_http_trv_loc_conf_t  *lcf;
@@ -65,8 +114,12 @@ ngx_http_trv_admin_handler(ngx_http_request_t *r)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ad->rest.data = r->uri.data + lcf->admin_len;
-    ad->rest.len = r->uri.len - lcf->admin_len;
+    /* an URI that was rewritten may be shorter than the location's name */
+
+    len = ngx_min(lcf->admin_len, r->uri.len);
+
+    ad->rest.data = r->uri.data + len;
+    ad->rest.len = r->uri.len - len;
 
     /* from here on the answer ends the request, now or later */
 
@@ -86,13 +139,10 @@ static ngx_http_trv_admin_t *
 ngx_http_trv_admin_create(ngx_http_request_t *r, ngx_trv_set_t *set)
 {
     ngx_pool_cleanup_t    *cln;
-    ngx_http_trv_ctx_t    *ctx;
     ngx_http_trv_admin_t  *ad;
 
-    ctx = ngx_http_trv_ctx(r, 1);
     cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_trv_admin_t));
-
-    if (ctx == NULL || cln == NULL) {
+    if (cln == NULL) {
         return NULL;
     }
 
@@ -101,16 +151,36 @@ ngx_http_trv_admin_create(ngx_http_request_t *r, ngx_trv_set_t *set)
     ad = cln->data;
     ngx_memzero(ad, sizeof(ngx_http_trv_admin_t));
 
-    ctx->admin = ad;
-
     ad->request = r;
     ad->set = set;
+    ad->route = NGX_HTTP_TRV_ROUTES - 1;
 
     ad->timer.data = ad;
     ad->timer.handler = ngx_http_trv_admin_timer_handler;
     ad->timer.log = r->connection->log;
 
     return ad;
+}
+
+
+ngx_http_trv_admin_t *
+ngx_http_trv_admin_get(ngx_http_request_t *r)
+{
+    ngx_pool_cleanup_t    *cln;
+    ngx_http_trv_admin_t  *ad;
+
+    for (cln = r->pool->cleanup; cln; cln = cln->next) {
+
+        if (cln->handler == ngx_http_trv_admin_cleanup) {
+            ad = cln->data;
+
+            if (ad->request == r) {
+                return ad;               /* subrequests share the pool */
+            }
+        }
+    }
+
+    return NULL;
 }
 
 
@@ -128,10 +198,10 @@ ngx_http_trv_admin_start(ngx_http_trv_admin_t *ad)
 
     route = ngx_http_trv_admin_route(ad, &allow);
 
-    if (!(route && route->open) && ngx_http_trv_admin_principal(ad) != NGX_OK) {
-        ngx_http_trv_admin_problem(ad, NGX_HTTP_FORBIDDEN, "principal",
-            "Who is asking is not known: the principal is missing or "
-            "malformed.");
+    if (!(route && route->flags & NGX_HTTP_TRV_ROUTE_OPEN)
+        && ngx_http_trv_admin_principal(ad) != NGX_OK)
+    {
+        ngx_http_trv_admin_unknown(ad, route);
         return NGX_OK;
     }
 
@@ -151,22 +221,13 @@ ngx_http_trv_admin_start(ngx_http_trv_admin_t *ad)
         return NGX_OK;
     }
 
-    if (!route->open
-        && trv_policy_scope(ad->principal.role, route->op)
-           == TRV_SCOPE_NOTHING)
-    {
-        ngx_http_trv_admin_problem(ad, NGX_HTTP_FORBIDDEN, "forbidden",
-                                   "This principal may not do that.");
+    if (ngx_http_trv_admin_allowed(ad, route) != NGX_OK) {
         return NGX_OK;
     }
 
     if (route->method == NGX_HTTP_POST) {
-
-        if (ngx_http_trv_admin_post_check(ad) != NGX_OK) {
-            return NGX_OK;
-        }
-
-        return ngx_http_trv_body_read(ad, TRV_REQUEST_MAX_LEN, route->handler);
+        ngx_http_trv_admin_post(ad, route);
+        return NGX_OK;
     }
 
     rc = ngx_http_discard_request_body(r);
@@ -185,47 +246,79 @@ ngx_http_trv_admin_start(ngx_http_trv_admin_t *ad)
 static const ngx_http_trv_route_t *
 ngx_http_trv_admin_route(ngx_http_trv_admin_t *ad, ngx_str_t *allow)
 {
-    u_char                      *slash, *last;
-    ngx_str_t                    name;
+    ngx_str_t                    id;
     const ngx_http_trv_route_t  *route;
 
     static ngx_str_t  get = ngx_string("GET, HEAD");
-    static ngx_str_t  get_post = ngx_string("GET, HEAD, POST");
+    static ngx_str_t  post = ngx_string("POST");
+    static ngx_str_t  both = ngx_string("GET, HEAD, POST");
 
     ngx_str_null(allow);
 
-    name = ad->rest;
-    last = name.data + name.len;
-    slash = ngx_strlchr(name.data, last, '/');
-
-    if (slash) {
-        name.len = slash - name.data;
-        ad->rest.data = slash + 1;
-        ad->rest.len = last - ad->rest.data;
-
-        if (ad->rest.len == 0 || ngx_strlchr(slash + 1, last, '/')) {
-            return NULL;                 /* "revocations/", "revocations/ID/x" */
-        }
-    }
-
     for (route = ngx_http_trv_routes; route->handler; route++) {
 
-        if (route->id != (slash != NULL)
-            || route->name.len != name.len
-            || ngx_memcmp(route->name.data, name.data, name.len) != 0)
-        {
+        if (!ngx_http_trv_admin_matches(route, &ad->rest, &id)) {
             continue;
         }
 
         if (route->method & ad->request->method) {
+            ad->rest = id;
+            ad->route = route - ngx_http_trv_routes;
+            ad->revokes = (route->op == TRV_OP_REVOKE_TOKEN);
             return route;
         }
 
-        *allow = (allow->len || route->method == NGX_HTTP_POST) ? get_post
-                                                                : get;
+        *allow = allow->len ? both
+                            : route->method == NGX_HTTP_POST ? post : get;
     }
 
     return NULL;
+}
+
+
+static ngx_uint_t
+ngx_http_trv_admin_matches(const ngx_http_trv_route_t *route, ngx_str_t *path,
+    ngx_str_t *id)
+{
+    size_t  len;
+
+    len = route->name.len;
+
+    ngx_str_null(id);
+
+    if (path->len < len || ngx_memcmp(path->data, route->name.data, len) != 0)
+    {
+        return 0;
+    }
+
+    if (!(route->flags & NGX_HTTP_TRV_ROUTE_ID)) {
+        return path->len == len;
+    }
+
+    if (path->len < len + 2 || path->data[len] != '/') {
+        return 0;                        /* "revocations/" */
+    }
+
+    id->data = path->data + len + 1;
+    id->len = path->len - len - 1;
+
+    return ngx_strlchr(id->data, id->data + id->len, '/') == NULL;
+}
+
+
+/* who is asking is not known */
+
+static void
+ngx_http_trv_admin_unknown(ngx_http_trv_admin_t *ad,
+    const ngx_http_trv_route_t *route)
+{
+    if (route && route->flags & NGX_HTTP_TRV_ROUTE_OAUTH) {
+        ngx_http_trv_oauth_client(ad);
+        return;
+    }
+
+    ngx_http_trv_admin_problem(ad, NGX_HTTP_FORBIDDEN, "principal",
+        "Who is asking is not known: the principal is missing or malformed.");
 }
 
 
@@ -250,118 +343,93 @@ ngx_http_trv_admin_principal(ngx_http_trv_admin_t *ad)
 }
 
 
+/* NGX_OK, or NGX_DONE: answered */
+
 static ngx_int_t
-ngx_http_trv_admin_post_check(ngx_http_trv_admin_t *ad)
+ngx_http_trv_admin_allowed(ngx_http_trv_admin_t *ad,
+    const ngx_http_trv_route_t *route)
 {
-    if (ngx_http_trv_admin_cross_site(ad->request)) {
-        ngx_http_trv_admin_problem(ad, NGX_HTTP_FORBIDDEN, "cross-site",
-            "The request comes from a page of another site.");
-        return NGX_DECLINED;
+    if (route->flags & NGX_HTTP_TRV_ROUTE_OPEN) {
+        return NGX_OK;
     }
 
-    if (!ngx_http_trv_admin_is_json(ad->request)) {
-        ngx_http_trv_admin_problem(ad, NGX_HTTP_UNSUPPORTED_MEDIA_TYPE,
-            "unsupported-media-type",
-            "The Content-Type must be application/json.");
-        return NGX_DECLINED;
+    if (trv_policy_scope(ad->principal.role, route->op) == TRV_SCOPE_NOTHING) {
+        ngx_http_trv_admin_problem(ad, NGX_HTTP_FORBIDDEN, "forbidden",
+                                   "This principal may not do that.");
+        return NGX_DONE;
+    }
+
+    if (route->flags & NGX_HTTP_TRV_ROUTE_REGISTRY && !ad->set->registry) {
+        ngx_http_trv_admin_problem(ad, NGX_HTTP_NOT_FOUND, "no-registry",
+            "No token records are kept here: the registry is off.");
+        return NGX_DONE;
     }
 
     return NGX_OK;
 }
 
 
-ngx_table_elt_t *
-ngx_http_trv_admin_header(ngx_http_request_t *r, const char *name,
-    ngx_table_elt_t *after)
+static void
+ngx_http_trv_admin_post(ngx_http_trv_admin_t *ad,
+    const ngx_http_trv_route_t *route)
 {
-    size_t            len;
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
+    ngx_http_request_t  *r;
 
-    len = ngx_strlen(name);
+    r = ad->request;
 
-    for (part = &r->headers_in.headers.part; part; part = part->next) {
-        h = part->elts;
+    /* the body of a subrequest is that of the main one, which needs it */
 
-        for (i = 0; i < part->nelts; i++) {
+    if (r != r->main) {
+        ngx_http_trv_admin_problem(ad, NGX_HTTP_FORBIDDEN, "subrequest",
+                                   "A subrequest cannot change anything.");
+        return;
+    }
 
-            if (after) {
-                after = (after == &h[i]) ? NULL : after;
-                continue;
-            }
+    if (ngx_http_trv_admin_cross_site(r)) {
+        ngx_http_trv_admin_problem(ad, NGX_HTTP_FORBIDDEN, "cross-site",
+            "The request comes from a page of another site.");
+        return;
+    }
 
-            if (h[i].key.len == len
-                && ngx_memcmp(h[i].lowcase_key, name, len) == 0)
-            {
-                return &h[i];
-            }
+    if (route->flags & NGX_HTTP_TRV_ROUTE_OAUTH) {
+
+        if (!ngx_http_trv_admin_is_type(r,
+                                        "application/x-www-form-urlencoded"))
+        {
+            ngx_http_trv_oauth_invalid(ad, "The Content-Type must be "
+                                       "application/x-www-form-urlencoded.");
+            return;
         }
+
+        ngx_http_trv_body_read(ad, TRV_FORM_MAX_LEN, route->handler);
+        return;
     }
 
-    return NULL;
-}
+    /* lines are not read whole: whoever takes them reads them */
 
-
-/*
- * A page of another site can make a browser that is signed in send a POST
- * (request forgery), but cannot forge these fields.
- */
-
-static ngx_uint_t
-ngx_http_trv_admin_cross_site(ngx_http_request_t *r)
-{
-    u_char           *p, *last;
-    ngx_str_t         host;
-    ngx_table_elt_t  *site, *origin;
-
-    site = ngx_http_trv_admin_header(r, "sec-fetch-site", NULL);
-
-    if (site && ngx_strcmp(site->value.data, "same-origin") != 0
-        && ngx_strcmp(site->value.data, "none") != 0)
+    if (route->flags & NGX_HTTP_TRV_ROUTE_LINES
+        && ngx_http_trv_admin_is_type(r, "application/x-ndjson"))
     {
-        return 1;
+        ad->lines = 1;
+        route->handler(ad);
+        return;
     }
 
-    origin = ngx_http_trv_admin_header(r, "origin", NULL);
-    if (origin == NULL) {
-        return 0;
+    if (!ngx_http_trv_admin_is_type(r, "application/json")) {
+        ngx_http_trv_admin_problem(ad, NGX_HTTP_UNSUPPORTED_MEDIA_TYPE,
+            "unsupported-media-type",
+            route->flags & NGX_HTTP_TRV_ROUTE_LINES
+            ? "The Content-Type must be application/json or "
+              "application/x-ndjson."
+            : "The Content-Type must be application/json.");
+        return;
     }
 
-    if (r->headers_in.host == NULL) {
-        return 1;
-    }
-
-    host = r->headers_in.host->value;
-    last = origin->value.data + origin->value.len;
-
-    p = ngx_strlcasestrn(origin->value.data, last, (u_char *) "://", 3 - 1);
-
-    return p == NULL
-           || (size_t) (last - p - 3) != host.len
-           || ngx_strncasecmp(p + 3, host.data, host.len) != 0;
+    ngx_http_trv_body_read(ad, TRV_REQUEST_MAX_LEN, route->handler);
 }
 
 
-static ngx_uint_t
-ngx_http_trv_admin_is_json(ngx_http_request_t *r)
-{
-    size_t      len;
-    ngx_str_t  *type;
-
-    if (r->headers_in.content_type == NULL) {
-        return 0;
-    }
-
-    type = &r->headers_in.content_type->value;
-    len = sizeof("application/json") - 1;
-
-    return type->len >= len
-           && ngx_strncasecmp(type->data, (u_char *) "application/json", len)
-              == 0
-           && (type->len == len || type->data[len] == ';'
-               || type->data[len] == ' ');
-}
+/* parameters may follow it, as "; charset=utf-8" */
 
 
 static void
@@ -407,6 +475,8 @@ ngx_http_trv_admin_cleanup(void *data)
 {
     ngx_http_trv_admin_t  *ad = data;
 
+    ngx_http_trv_metrics_count(ad);
+
     if (ad->timer.timer_set) {
         ngx_del_timer(&ad->timer);
     }
@@ -423,64 +493,23 @@ ngx_http_trv_admin_cleanup(void *data)
 }
 
 
-ngx_int_t
-ngx_http_trv_admin_by(ngx_http_trv_admin_t *ad, ngx_str_t *by)
+u_char *
+ngx_http_trv_admin_route_label(u_char *p, u_char *last, ngx_uint_t i)
 {
-    const char  *role;
+    const ngx_http_trv_route_t  *route;
 
-    role = trv_role_name(ad->principal.role);
-
-    by->data = ngx_pnalloc(ad->request->pool, ngx_strlen(role) + 1
-                                              + ad->principal.name.len);
-    if (by->data == NULL) {
-        return NGX_ERROR;
+    if (i >= NGX_HTTP_TRV_ROUTES) {
+        return NULL;
     }
 
-    by->len = ngx_sprintf(by->data, "%s %*s", role, ad->principal.name.len,
-                          ad->principal.name.data)
-              - by->data;
+    route = &ngx_http_trv_routes[i];
 
-    return NGX_OK;
-}
-
-
-ngx_int_t
-ngx_http_trv_admin_arg(ngx_http_trv_admin_t *ad, u_char **p, ngx_str_t *name,
-    ngx_str_t *value)
-{
-    u_char  *end, *last, *equal, *src, *dst;
-
-    last = ad->request->args.data + ad->request->args.len;
-
-    if (*p == NULL) {
-        *p = ad->request->args.data;
+    if (route->handler == NULL) {
+        return ngx_slprintf(p, last, ",route=\"other\",method=\"other\"");
     }
 
-    if (*p == NULL || *p >= last) {
-        return NGX_DONE;
-    }
-
-    end = ngx_strlchr(*p, last, '&');
-    end = end ? end : last;
-
-    equal = ngx_strlchr(*p, end, '=');
-    equal = equal ? equal : end;
-
-    name->data = *p;
-    name->len = equal - *p;
-
-    src = ngx_min(equal + 1, end);
-
-    value->data = ngx_pnalloc(ad->request->pool, end - src + 1);
-    if (value->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    dst = value->data;
-    ngx_unescape_uri(&dst, &src, end - src, 0);
-    value->len = dst - value->data;
-
-    *p = end + 1;
-
-    return NGX_OK;
+    return ngx_slprintf(p, last, ",route=\"%V%s\",method=\"%s\"",
+                        &route->name,
+                        route->flags & NGX_HTTP_TRV_ROUTE_ID ? "/ID" : "",
+                        route->method == NGX_HTTP_POST ? "POST" : "GET");
 }

@@ -3,8 +3,10 @@
 #include "trv_time.h"
 
 
-static void ngx_http_trv_admin_send(ngx_http_trv_admin_t *ad, ngx_uint_t
+static void ngx_http_trv_admin_dump(ngx_http_trv_admin_t *ad, ngx_uint_t
     status, const char *type, json_t *root);
+static void ngx_http_trv_admin_send(ngx_http_trv_admin_t *ad, ngx_uint_t
+    status, const char *type, ngx_str_t *body);
 static void ngx_http_trv_admin_finish(ngx_http_trv_admin_t *ad, ngx_int_t rc);
 
 
@@ -12,7 +14,7 @@ void
 ngx_http_trv_admin_json(ngx_http_trv_admin_t *ad, ngx_uint_t status,
     json_t *root)
 {
-    ngx_http_trv_admin_send(ad, status, "application/json", root);
+    ngx_http_trv_admin_dump(ad, status, "application/json", root);
 }
 
 
@@ -20,6 +22,17 @@ void
 ngx_http_trv_admin_problem(ngx_http_trv_admin_t *ad, ngx_uint_t status,
     const char *name, const char *detail)
 {
+    ngx_http_trv_admin_problem_with(ad, status, name, detail, NULL);
+}
+
+
+void
+ngx_http_trv_admin_problem_with(ngx_http_trv_admin_t *ad, ngx_uint_t status,
+    const char *name, const char *detail, json_t *members)
+{
+    json_t      *root;
+    ngx_uint_t   i;
+
     static const struct {
         ngx_uint_t   status;
         const char  *title;
@@ -35,8 +48,6 @@ ngx_http_trv_admin_problem(ngx_http_trv_admin_t *ad, ngx_uint_t status,
         { NGX_HTTP_GATEWAY_TIME_OUT, "Outcome Unknown" }
     };
 
-    ngx_uint_t  i;
-
     i = 0;
 
     while (titles[i].status != status) {
@@ -50,11 +61,17 @@ ngx_http_trv_admin_problem(ngx_http_trv_admin_t *ad, ngx_uint_t status,
         return;
     }
 
-    ngx_http_trv_admin_send(ad, status, "application/problem+json",
-        json_pack("{s:s+, s:s, s:i, s:s}",
-                  "type", "urn:token-revoke:problem:", name,
-                  "title", titles[i].title, "status", (int) status,
-                  "detail", detail));
+    root = json_pack("{s:s+, s:s, s:i, s:s}",
+                     "type", "urn:token-revoke:problem:", name,
+                     "title", titles[i].title, "status", (int) status,
+                     "detail", detail);
+
+    if (members) {
+        (void) json_object_update(root, members);
+        json_decref(members);
+    }
+
+    ngx_http_trv_admin_dump(ad, status, "application/problem+json", root);
 }
 
 
@@ -82,6 +99,41 @@ ngx_http_trv_admin_unavailable(ngx_http_trv_admin_t *ad, redisReply *reply)
 }
 
 
+/*
+ * The difference between "nothing was changed" and "nobody knows" is the whole
+ * point of telling these apart.
+ */
+
+const char *
+ngx_http_trv_admin_refusal(ngx_http_trv_admin_t *ad, redisReply *reply)
+{
+    size_t      len;
+    ngx_uint_t  i;
+
+    static const char *const  refusals[] = {
+        "LOADING", "BUSY", "MISCONF", "OOM", "READONLY", "NOREPLICAS",
+        "MASTERDOWN", "NOPERM", "NOAUTH", "NOSCRIPT", "MOVED", "ASK",
+        "TRYAGAIN", "CLUSTERDOWN", "WRONGTYPE", "FORMAT", "INVALID"
+    };
+
+    ngx_log_error(NGX_LOG_ERR, ad->set->log, 0,
+                  "token revocation set \"%V\": redis refused a change: "
+                  "\"%s\"", &ad->set->name, reply->str);
+
+    len = strcspn(reply->str, " ");
+
+    for (i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+        if (len == ngx_strlen(refusals[i])
+            && ngx_memcmp(reply->str, refusals[i], len) == 0)
+        {
+            return refusals[i];
+        }
+    }
+
+    return NULL;
+}
+
+
 json_t *
 ngx_http_trv_admin_time(int64_t sec)
 {
@@ -92,8 +144,16 @@ ngx_http_trv_admin_time(int64_t sec)
 }
 
 
+void
+ngx_http_trv_admin_text(ngx_http_trv_admin_t *ad, const char *type,
+    ngx_str_t *body)
+{
+    ngx_http_trv_admin_send(ad, NGX_HTTP_OK, type, body);
+}
+
+
 static void
-ngx_http_trv_admin_send(ngx_http_trv_admin_t *ad, ngx_uint_t status,
+ngx_http_trv_admin_dump(ngx_http_trv_admin_t *ad, ngx_uint_t status,
     const char *type, json_t *root)
 {
     size_t      len;
@@ -116,19 +176,40 @@ ngx_http_trv_admin_send(ngx_http_trv_admin_t *ad, ngx_uint_t status,
 
     json_decref(root);
 
-    if (body.data == NULL || len == 0
-        || ngx_http_trv_no_store(ad->request) != NGX_OK)
-    {
+    if (body.data == NULL || len == 0) {
         ngx_http_trv_admin_error(ad);
         return;
     }
 
-    /* a body that was not read is not waited for */
+    ngx_http_trv_admin_send(ad, status, type, &body);
+}
 
-    ad->request->expect_tested = 1;
 
-    ngx_http_trv_admin_finish(ad, ngx_http_trv_answer(ad->request, status,
-                                                      type, &body));
+static void
+ngx_http_trv_admin_send(ngx_http_trv_admin_t *ad, ngx_uint_t status,
+    const char *type, ngx_str_t *body)
+{
+    ngx_http_request_t  *r;
+
+    if (ngx_http_trv_no_store(ad->request) != NGX_OK) {
+        ngx_http_trv_admin_error(ad);
+        return;
+    }
+
+    r = ad->request;
+
+    /*
+     * A body that was not read is not waited for.  What comes of it must not
+     * be taken for the next request of the connection.
+     */
+
+    r->expect_tested = 1;
+
+    if (ngx_http_discard_request_body(r) != NGX_OK) {
+        r->keepalive = 0;
+    }
+
+    ngx_http_trv_admin_finish(ad, ngx_http_trv_answer(r, status, type, body));
 }
 
 

@@ -5,6 +5,8 @@
 #define NGX_HTTP_TRV_ADMIN_SLACK_MS  500 /* after the link's own time-out */
 
 
+static void ngx_http_trv_admin_link_ready(void *data);
+static void ngx_http_trv_admin_link_lost(void *data);
 static void ngx_http_trv_admin_reply_handler(void *data, struct redisReply
     *reply, ngx_uint_t sent);
 
@@ -12,15 +14,15 @@ static void ngx_http_trv_admin_reply_handler(void *data, struct redisReply
 trv_words_t *
 ngx_http_trv_admin_words(ngx_http_trv_admin_t *ad, trv_script_e script)
 {
-    trv_words_t  *words;
-
-    words = ngx_palloc(ad->request->pool, sizeof(trv_words_t));
-
-    if (words) {
-        trv_words_begin(words, script);
+    if (ad->words == NULL) {
+        ad->words = ngx_palloc(ad->request->pool, sizeof(trv_words_t));
     }
 
-    return words;
+    if (ad->words) {
+        trv_words_begin(ad->words, script);
+    }
+
+    return ad->words;
 }
 
 
@@ -36,7 +38,9 @@ ngx_http_trv_admin_ask(ngx_http_trv_admin_t *ad, const trv_command_t *command,
 
         if (set->link == NULL) {
             set->link = ngx_trv_redis_create(&set->redis, "requests", set->log,
-                                             NULL, NULL, NULL);
+                                             ngx_http_trv_admin_link_ready,
+                                             ngx_http_trv_admin_link_lost,
+                                             set);
         }
 
         ad->link = set->link;
@@ -56,6 +60,24 @@ ngx_http_trv_admin_ask(ngx_http_trv_admin_t *ad, const trv_command_t *command,
     /* the link has its own time-out; this keeps a worker that exits */
 
     ngx_add_timer(&ad->timer, set->redis.timeout + NGX_HTTP_TRV_ADMIN_SLACK_MS);
+}
+
+
+static void
+ngx_http_trv_admin_link_ready(void *data)
+{
+    ngx_trv_set_t  *set = data;
+
+    ngx_trv_stats_linked_set(&set->stats, 1);
+}
+
+
+static void
+ngx_http_trv_admin_link_lost(void *data)
+{
+    ngx_trv_set_t  *set = data;
+
+    ngx_trv_stats_linked_set(&set->stats, 0);
 }
 
 

@@ -1,21 +1,31 @@
 
-#include "ngx_http_trv_admin.h"
+#include "ngx_http_trv_body.h"
 
 
 #define NGX_HTTP_TRV_BODY_MIN_LEN  4096  /* first size of the buffer */
 
 
+/* what has come and is not used yet is ad->body, in the buffer at start */
+
 typedef struct {
-    size_t                  max;
-    size_t                  size;        /* of the buffer */
-    ngx_http_trv_admin_pt   done;
+    size_t                       max;
+    size_t                       received;
+    u_char                      *start;
+    size_t                       size;
+    ngx_http_trv_admin_pt        done;   /* of a body that is read whole */
+    ngx_http_trv_body_pt         take;   /* of one that streams */
 } ngx_http_trv_body_t;
 
 
+static void ngx_http_trv_body_start(ngx_http_trv_admin_t *ad, size_t max,
+    ngx_http_trv_admin_pt done, ngx_http_trv_body_pt take);
 static void ngx_http_trv_body_handler(ngx_http_request_t *r);
-static ngx_int_t ngx_http_trv_body_take(ngx_http_trv_admin_t *ad);
+static ngx_int_t ngx_http_trv_body_receive(ngx_http_trv_admin_t *ad);
+static ngx_int_t ngx_http_trv_body_copy(ngx_buf_t *b, u_char *dst,
+    size_t len);
 static ngx_int_t ngx_http_trv_body_reserve(ngx_http_trv_admin_t *ad,
-    size_t size);
+    size_t len);
+static ngx_int_t ngx_http_trv_body_give(ngx_http_trv_admin_t *ad);
 static void ngx_http_trv_body_too_large(ngx_http_trv_admin_t *ad);
 
 
@@ -24,9 +34,25 @@ static void ngx_http_trv_body_too_large(ngx_http_trv_admin_t *ad);
  * also for one that does not say its length, and so is the answer.
  */
 
-ngx_int_t
+void
 ngx_http_trv_body_read(ngx_http_trv_admin_t *ad, size_t max,
     ngx_http_trv_admin_pt done)
+{
+    ngx_http_trv_body_start(ad, max, done, NULL);
+}
+
+
+void
+ngx_http_trv_body_stream(ngx_http_trv_admin_t *ad, size_t max,
+    ngx_http_trv_body_pt take)
+{
+    ngx_http_trv_body_start(ad, max, NULL, take);
+}
+
+
+static void
+ngx_http_trv_body_start(ngx_http_trv_admin_t *ad, size_t max,
+    ngx_http_trv_admin_pt done, ngx_http_trv_body_pt take)
 {
     ngx_int_t             rc;
     ngx_http_request_t   *r;
@@ -36,17 +62,19 @@ ngx_http_trv_body_read(ngx_http_trv_admin_t *ad, size_t max,
 
     body = ngx_pcalloc(r->pool, sizeof(ngx_http_trv_body_t));
     if (body == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        ngx_http_trv_admin_error(ad);
+        return;
     }
 
     body->max = max;
     body->done = done;
+    body->take = take;
 
-    ad->data = body;
+    ad->reader = body;
 
-    if (r->headers_in.content_length_n > (off_t) max) {
+    if (r->headers_in.content_length_n > (off_t) body->max) {
         ngx_http_trv_body_too_large(ad);
-        return NGX_OK;
+        return;
     }
 
     r->request_body_no_buffering = 1;
@@ -59,10 +87,15 @@ ngx_http_trv_body_read(ngx_http_trv_admin_t *ad, size_t max,
 
     if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
         r->main->count++;
-        return rc;
+        ngx_http_finalize_request(r, rc);
     }
+}
 
-    return NGX_OK;
+
+void
+ngx_http_trv_body_resume(ngx_http_trv_admin_t *ad)
+{
+    ngx_http_trv_body_handler(ad->request);
 }
 
 
@@ -70,24 +103,18 @@ static void
 ngx_http_trv_body_handler(ngx_http_request_t *r)
 {
     ngx_int_t              rc;
-    ngx_http_trv_ctx_t    *ctx;
-    ngx_http_trv_body_t   *body;
     ngx_http_trv_admin_t  *ad;
 
-    ctx = ngx_http_get_module_ctx(r, ngx_http_token_revoke_module);
-    ad = ctx->admin;
-    body = ad->data;
+    ad = ngx_http_trv_admin_get(r);
 
     r->read_event_handler = ngx_http_trv_body_handler;
 
     for ( ;; ) {
 
-        if (ngx_http_trv_body_take(ad) != NGX_OK) {
+        if (ngx_http_trv_body_receive(ad) != NGX_OK
+            || ngx_http_trv_body_give(ad) != NGX_OK)
+        {
             return;
-        }
-
-        if (!r->reading_body) {
-            break;
         }
 
         rc = ngx_http_read_unbuffered_request_body(r);
@@ -101,17 +128,13 @@ ngx_http_trv_body_handler(ngx_http_request_t *r)
             return;
         }
     }
-
-    r->read_event_handler = ngx_http_block_reading;
-
-    body->done(ad);
 }
 
 
 /* NGX_OK, or NGX_DONE: answered */
 
 static ngx_int_t
-ngx_http_trv_body_take(ngx_http_trv_admin_t *ad)
+ngx_http_trv_body_receive(ngx_http_trv_admin_t *ad)
 {
     size_t                len;
     ngx_chain_t          *cl;
@@ -119,29 +142,36 @@ ngx_http_trv_body_take(ngx_http_trv_admin_t *ad)
     ngx_http_trv_body_t  *body;
 
     r = ad->request;
-    body = ad->data;
+    body = ad->reader;
 
     if (r->request_body == NULL) {
         return NGX_OK;
     }
 
     for (cl = r->request_body->bufs; cl; cl = cl->next) {
-        len = cl->buf->last - cl->buf->pos;
+        len = ngx_buf_size(cl->buf);
 
-        if (ad->body.len + len > body->max) {
+        if (len == 0) {
+            continue;
+        }
+
+        body->received += len;
+
+        if (body->received > body->max) {
             ngx_http_trv_body_too_large(ad);
             return NGX_DONE;
         }
 
-        if (ngx_http_trv_body_reserve(ad, ad->body.len + len) != NGX_OK) {
+        if (ngx_http_trv_body_reserve(ad, len) != NGX_OK
+            || ngx_http_trv_body_copy(cl->buf, ad->body.data + ad->body.len,
+                                      len)
+               != NGX_OK)
+        {
             ngx_http_trv_admin_error(ad);
             return NGX_DONE;
         }
 
-        ngx_memcpy(ad->body.data + ad->body.len, cl->buf->pos, len);
         ad->body.len += len;
-
-        cl->buf->pos = cl->buf->last;
     }
 
     r->request_body->bufs = NULL;
@@ -150,35 +180,104 @@ ngx_http_trv_body_take(ngx_http_trv_admin_t *ad)
 }
 
 
+/* another module (mirror) may have read the body before, into a file */
+
 static ngx_int_t
-ngx_http_trv_body_reserve(ngx_http_trv_admin_t *ad, size_t size)
+ngx_http_trv_body_copy(ngx_buf_t *b, u_char *dst, size_t len)
 {
-    u_char               *data;
-    size_t                room;
-    ngx_http_trv_body_t  *body;
-
-    body = ad->data;
-
-    if (size <= body->size) {
+    if (ngx_buf_in_memory(b)) {
+        ngx_memcpy(dst, b->pos, len);
+        b->pos = b->last;
         return NGX_OK;
     }
 
-    room = ngx_max(2 * body->size, NGX_HTTP_TRV_BODY_MIN_LEN);
-    room = ngx_max(room, size);
+    return ngx_read_file(b->file, dst, len, b->file_pos) == (ssize_t) len
+           ? NGX_OK : NGX_ERROR;
+}
 
-    data = ngx_pnalloc(ad->request->pool, room);
+
+/* room for len more bytes; what was used already makes way first */
+
+static ngx_int_t
+ngx_http_trv_body_reserve(ngx_http_trv_admin_t *ad, size_t len)
+{
+    u_char               *data;
+    size_t                size;
+    ngx_http_trv_body_t  *body;
+
+    body = ad->reader;
+
+    if (ad->body.len + len <= body->size) {
+
+        if (ad->body.data != body->start) {
+            ngx_memmove(body->start, ad->body.data, ad->body.len);
+            ad->body.data = body->start;
+        }
+
+        return NGX_OK;
+    }
+
+    size = ngx_max(2 * body->size, NGX_HTTP_TRV_BODY_MIN_LEN);
+    size = ngx_max(size, ad->body.len + len);
+
+    data = ngx_pnalloc(ad->request->pool, size);
     if (data == NULL) {
         return NGX_ERROR;
     }
 
     ngx_memcpy(data, ad->body.data, ad->body.len);
 
-    if (ad->body.data) {
-        (void) ngx_pfree(ad->request->pool, ad->body.data);
+    if (body->start) {
+        (void) ngx_pfree(ad->request->pool, body->start);
     }
 
     ad->body.data = data;
-    body->size = room;
+    body->start = data;
+    body->size = size;
+
+    return NGX_OK;
+}
+
+
+/* NGX_OK: there is more to be read; NGX_DONE: not now, or no more */
+
+static ngx_int_t
+ngx_http_trv_body_give(ngx_http_trv_admin_t *ad)
+{
+    ngx_event_t          *rev;
+    ngx_http_request_t   *r;
+    ngx_http_trv_body_t  *body;
+
+    r = ad->request;
+    body = ad->reader;
+
+    if (body->take == NULL && r->reading_body) {
+        return NGX_OK;
+    }
+
+    /*
+     * Nothing is read while it is being used, so that a client cannot send
+     * faster than Redis takes; and that is not the client's delay.
+     */
+
+    r->read_event_handler = ngx_http_block_reading;
+
+    rev = r->connection->read;
+
+    if (rev->timer_set) {
+        ngx_del_timer(rev);
+    }
+
+    if (body->take == NULL) {
+        body->done(ad);
+        return NGX_DONE;
+    }
+
+    if (body->take(ad, r->reading_body ? NGX_AGAIN : NGX_OK) != NGX_OK) {
+        return NGX_DONE;                 /* the request may be gone */
+    }
+
+    r->read_event_handler = ngx_http_trv_body_handler;
 
     return NGX_OK;
 }
@@ -190,7 +289,14 @@ ngx_http_trv_body_too_large(ngx_http_trv_admin_t *ad)
     char                  detail[64];
     ngx_http_trv_body_t  *body;
 
-    body = ad->data;
+    body = ad->reader;
+
+    ad->request->read_event_handler = ngx_http_block_reading;
+
+    if (body->take && body->received) {
+        (void) body->take(ad, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE);
+        return;
+    }
 
     (void) snprintf(detail, sizeof(detail),
                     "The body must have at most %zu bytes.",

@@ -1,18 +1,20 @@
 
-#include "ngx_http_trv_admin.h"
+#include "ngx_http_trv_proof.h"
+#include "ngx_http_trv_routes.h"
 
 
 #define NGX_HTTP_TRV_EDGES_LIVE_MS  5000
 
 
-/* the reply of the script "edges": three values, then edge and report pairs */
-#define NGX_HTTP_TRV_EDGES_HEAD  3
+/* the reply of the script "edges": four values, then edge and report pairs */
+#define NGX_HTTP_TRV_EDGES_HEAD  4
 
 
 typedef struct {
     int64_t          now_ms;             /* of Redis */
     trv_position_t   last;               /* of the log */
     const char      *repl_id;
+    ngx_uint_t       settled;
 } ngx_http_trv_edges_head_t;
 
 
@@ -35,9 +37,7 @@ ngx_http_trv_edges(ngx_http_trv_admin_t *ad)
 {
     trv_words_t  *words;
 
-    if (ad->request->args.len) {
-        ngx_http_trv_admin_problem(ad, NGX_HTTP_BAD_REQUEST, "bad-request",
-                                   "This resource takes no arguments.");
+    if (ngx_http_trv_admin_no_args(ad) != NGX_OK) {
         return;
     }
 
@@ -98,6 +98,7 @@ ngx_http_trv_edges_head(redisReply *reply, ngx_http_trv_edges_head_t *head)
     head->now_ms = ngx_atoof((u_char *) reply->element[0]->str,
                              reply->element[0]->len);
     head->repl_id = reply->element[2]->str;
+    head->settled = reply->element[3]->str[0] == '1';
 
     return head->now_ms != NGX_ERROR
            && trv_position_parse(reply->element[1]->str,
@@ -111,9 +112,9 @@ static json_t *
 ngx_http_trv_edges_item(redisReply *edge, redisReply *text,
     const ngx_http_trv_edges_head_t *head)
 {
-    json_t          *report;
-    int64_t          lag_ms;
-    ngx_uint_t       live;
+    json_t          *report, *age;
+    int64_t          time;
+    ngx_uint_t       live, at_end;
     trv_position_t   position;
 
     report = json_loadb(text->str, text->len, 0, NULL);
@@ -126,21 +127,29 @@ ngx_http_trv_edges_item(redisReply *edge, redisReply *text,
 
     live = ngx_http_trv_edges_live(report, head);
 
-    lag_ms = 0;
+    at_end = ngx_http_trv_edges_position(report, &position) == NGX_OK
+             && trv_position_cmp(&position, &head->last) >= 0;
 
-    if (ngx_http_trv_edges_position(report, &position) == NGX_OK
-        && trv_position_cmp(&position, &head->last) < 0)
-    {
-        lag_ms = head->last.ms - position.ms;
+    /* the contact that was reported has grown older since */
+
+    time = json_integer_value(json_object_get(report, "time"));
+    age = json_object_get(report, "contact_age_ms");
+
+    if (json_is_integer(age)) {
+        (void) json_object_set_new(report, "last_contact",
+                   ngx_http_trv_admin_time((time - json_integer_value(age))
+                                           / 1000));
+        (void) json_integer_set(age, json_integer_value(age)
+                                     + ngx_max(head->now_ms - time, 0));
+    } else {
+        (void) json_object_set_new(report, "last_contact", json_null());
     }
 
     (void) json_object_set_new(report, "edge",
                                json_stringn(edge->str, edge->len));
     (void) json_object_set_new(report, "heard_from",
-           ngx_http_trv_admin_time(json_integer_value(
-                                       json_object_get(report, "time"))
-                                   / 1000));
-    (void) json_object_set_new(report, "lag_ms", json_integer(lag_ms));
+           ngx_http_trv_admin_time(time / 1000));
+    (void) json_object_set_new(report, "at_end", json_boolean(at_end));
     (void) json_object_set_new(report, "live", json_boolean(live));
     (void) json_object_set_new(report, "lost", json_boolean(!live));
     (void) json_object_del(report, "time");
@@ -165,6 +174,9 @@ ngx_http_trv_edges_count(ngx_trv_set_t *set, redisReply *reply,
     if (ngx_http_trv_edges_head(reply, &head) != NGX_OK) {
         return NGX_ERROR;
     }
+
+    count->settled = head.settled;
+    count->moved = ngx_strcmp(head.repl_id, repl_id) != 0;
 
     seen = 0;
 

@@ -6,6 +6,10 @@
 
 
 static ngx_int_t ngx_http_trv_prefer_parse(ngx_str_t *value);
+static u_char *ngx_http_trv_prefer_blanks(u_char *p, u_char *last,
+    const char *also);
+static u_char *ngx_http_trv_prefer_word(u_char *p, u_char *last,
+    ngx_str_t *word);
 
 
 ngx_int_t
@@ -20,8 +24,10 @@ ngx_http_trv_prefer_wait(ngx_http_request_t *r)
 
         sec = ngx_http_trv_prefer_parse(&h->value);
 
-        if (sec > 0) {
-            return ngx_min(sec, NGX_HTTP_TRV_PREFER_WAIT_MAX);
+        /* of several the first counts (RFC 7240, 2) */
+
+        if (sec != NGX_DECLINED) {
+            return sec > 0 ? ngx_min(sec, NGX_HTTP_TRV_PREFER_WAIT_MAX) : 0;
         }
     }
 
@@ -46,36 +52,86 @@ ngx_http_trv_prefer_applied(ngx_http_request_t *r, ngx_int_t sec)
 }
 
 
+/*
+ * Seconds; NGX_ERROR: not a number; NGX_DECLINED: no such preference.
+ *
+ * Prefer = 1#( token [ BWS "=" BWS ( token / quoted-string ) ]
+ *             *( OWS ";" parameter ) )
+ */
+
 static ngx_int_t
 ngx_http_trv_prefer_parse(ngx_str_t *value)
 {
-    u_char  *p, *last, *end;
+    u_char     *p, *last;
+    ngx_str_t   name, word;
 
     p = value->data;
     last = p + value->len;
 
     while (p < last) {
+        p = ngx_http_trv_prefer_blanks(p, last, ",");
+        p = ngx_http_trv_prefer_word(p, last, &name);
+        p = ngx_http_trv_prefer_blanks(p, last, "");
 
-        if (*p == ' ' || *p == '\t' || *p == ',') {
-            p++;
-            continue;
+        ngx_str_null(&word);
+
+        if (p < last && *p == '=') {
+            p = ngx_http_trv_prefer_blanks(p + 1, last, "");
+            p = ngx_http_trv_prefer_word(p, last, &word);
         }
 
-        end = p;
-
-        while (end < last && *end != ',' && *end != ' ' && *end != '\t'
-               && *end != ';')
+        if (name.len == 4
+            && ngx_strncasecmp(name.data, (u_char *) "wait", 4) == 0)
         {
-            end++;
+            return ngx_atoi(word.data, word.len);
         }
 
-        if (end - p > 5 && ngx_strncasecmp(p, (u_char *) "wait=", 5) == 0) {
-            return ngx_atoi(p + 5, end - p - 5);
-        }
+        /* its parameters */
 
-        end = ngx_strlchr(end, last, ',');
-        p = end ? end : last;
+        while (p < last && *p != ',') {
+            p = (*p == '"') ? ngx_http_trv_prefer_word(p, last, &word) : p + 1;
+        }
     }
 
-    return 0;
+    return NGX_DECLINED;
+}
+
+
+static u_char *
+ngx_http_trv_prefer_blanks(u_char *p, u_char *last, const char *also)
+{
+    while (p < last && (*p == ' ' || *p == '\t'
+                        || (*p != '\0' && ngx_strchr(also, *p))))
+    {
+        p++;
+    }
+
+    return p;
+}
+
+
+static u_char *
+ngx_http_trv_prefer_word(u_char *p, u_char *last, ngx_str_t *word)
+{
+    word->data = p;
+
+    if (p < last && *p == '"') {
+        word->data = ++p;
+
+        while (p < last && *p != '"') {
+            p += (*p == '\\' && p + 1 < last) ? 2 : 1;
+        }
+
+        word->len = p - word->data;
+
+        return ngx_min(p + 1, last);
+    }
+
+    while (p < last && *p != '\0' && !ngx_strchr(" \t,;=\"", *p)) {
+        p++;
+    }
+
+    word->len = p - word->data;
+
+    return p;
 }

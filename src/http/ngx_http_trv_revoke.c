@@ -1,69 +1,31 @@
 
-#include "ngx_http_trv_admin.h"
-#include "trv_request.h"
+#include "ngx_http_trv_revoke.h"
 
 
-#define NGX_HTTP_TRV_REVOKE_POLL_MS   1  /* looks into the mapped table, at */
-#define NGX_HTTP_TRV_REVOKE_POLL_MAX  5  /* growing distances */
-#define NGX_HTTP_TRV_REVOKE_ASK_MS    5  /* asks for the other edges, ditto */
-#define NGX_HTTP_TRV_REVOKE_ASK_MAX   50
-#define NGX_HTTP_TRV_REVOKE_HEAD      2  /* values before those of the ids */
+#define NGX_HTTP_TRV_REVOKE_BATCH  200   /* ids of a scope in one script: some
+                                            3 ms */
+#define NGX_HTTP_TRV_REVOKE_WORDS  6     /* of the script's reply */
 
 
-/*
- * parse -> ask the script -> (WAIT) -> until this edge refuses -> ask for the
- * other edges, with "Prefer: wait" until they all do -> answer
- */
-
-typedef struct {
-    trv_request_t                request;
-    ngx_msec_t                   deadline;       /* for this edge to refuse */
-    ngx_msec_t                   patience;       /* for the others */
-    ngx_msec_t                   pause;
-    ngx_int_t                    wait_sec;       /* of Prefer, 0: none */
-
-    ngx_str_t                    position_text;
-    trv_position_t               position;
-    u_char                      *repl_id;
-    int64_t                     *expiries;       /* of each id */
-    u_char                      *already;
-    size_t                       refused;        /* ids that are, here */
-    ngx_uint_t                   durable;
-    ngx_uint_t                   in_force;
-    ngx_http_trv_edges_count_t   edges;
-} ngx_http_trv_revoke_t;
-
-
-static ngx_int_t ngx_http_trv_revoke_parse(ngx_http_trv_admin_t *ad,
-    ngx_http_trv_revoke_t *rv);
-static ngx_int_t ngx_http_trv_revoke_allowed(ngx_http_trv_admin_t *ad,
-    ngx_http_trv_revoke_t *rv);
-static void ngx_http_trv_revoke_ask(ngx_http_trv_admin_t *ad);
 static ngx_int_t ngx_http_trv_revoke_words(ngx_http_trv_admin_t *ad,
     trv_words_t *words);
+static void ngx_http_trv_revoke_again(ngx_http_trv_admin_t *ad);
+static void ngx_http_trv_revoke_ask(ngx_http_trv_admin_t *ad);
 static void ngx_http_trv_revoke_reply(ngx_http_trv_admin_t *ad,
     redisReply *reply, ngx_uint_t sent);
-static void ngx_http_trv_revoke_failed(ngx_http_trv_admin_t *ad,
-    redisReply *reply, ngx_uint_t sent);
-static ngx_int_t ngx_http_trv_revoke_take(ngx_http_trv_admin_t *ad,
+static void ngx_http_trv_revoke_done(ngx_http_trv_admin_t *ad,
     redisReply *reply);
-static void ngx_http_trv_revoke_replicas(ngx_http_trv_admin_t *ad);
-static void ngx_http_trv_revoke_replicas_reply(ngx_http_trv_admin_t *ad,
-    redisReply *reply, ngx_uint_t sent);
-static void ngx_http_trv_revoke_look(ngx_http_trv_admin_t *ad);
-static void ngx_http_trv_revoke_edges(ngx_http_trv_admin_t *ad);
-static void ngx_http_trv_revoke_edges_reply(ngx_http_trv_admin_t *ad,
-    redisReply *reply, ngx_uint_t sent);
-static void ngx_http_trv_revoke_answer(ngx_http_trv_admin_t *ad);
-static json_t *ngx_http_trv_revoke_items(ngx_http_trv_revoke_t *rv);
-static ngx_msec_t ngx_http_trv_revoke_pause(ngx_http_trv_revoke_t *rv,
-    ngx_msec_t first, ngx_msec_t most);
-static ngx_uint_t ngx_http_trv_revoke_passed(ngx_msec_t deadline);
+static void ngx_http_trv_revoke_unknown(ngx_http_trv_admin_t *ad,
+    redisReply *reply);
+static void ngx_http_trv_revoke_registered(ngx_http_trv_admin_t *ad,
+    redisReply *reply);
+static json_t *ngx_http_trv_revoke_ids(redisReply *reply);
+static void ngx_http_trv_revoke_finish(ngx_http_trv_admin_t *ad);
 static void ngx_http_trv_revoke_cleanup(void *data);
 
 
-void
-ngx_http_trv_revoke(ngx_http_trv_admin_t *ad)
+ngx_http_trv_revoke_t *
+ngx_http_trv_revoke_create(ngx_http_trv_admin_t *ad)
 {
     ngx_pool_cleanup_t     *cln;
     ngx_http_trv_revoke_t  *rv;
@@ -71,8 +33,7 @@ ngx_http_trv_revoke(ngx_http_trv_admin_t *ad)
     cln = ngx_pool_cleanup_add(ad->request->pool,
                                sizeof(ngx_http_trv_revoke_t));
     if (cln == NULL) {
-        ngx_http_trv_admin_error(ad);
-        return;
+        return NULL;
     }
 
     rv = cln->data;
@@ -81,95 +42,29 @@ ngx_http_trv_revoke(ngx_http_trv_admin_t *ad)
     cln->handler = ngx_http_trv_revoke_cleanup;
     ad->data = rv;
 
-    if (ngx_http_trv_revoke_parse(ad, rv) != NGX_OK
-        || ngx_http_trv_revoke_allowed(ad, rv) != NGX_OK)
+    rv->owner = trv_policy_owner(&ad->principal, TRV_OP_REVOKE_TOKEN);
+    rv->revoked = json_array();
+    rv->also_active = json_array();
+    rv->proof = ngx_http_trv_proof_create(ad);
+
+    if (rv->revoked == NULL || rv->also_active == NULL || rv->proof == NULL
+        || ngx_http_trv_admin_by(ad, &rv->by) != NGX_OK)
     {
-        return;
+        return NULL;
     }
 
-    rv->wait_sec = ngx_http_trv_prefer_wait(ad->request);
-    rv->deadline = ngx_current_msec + ad->set->redis.timeout;
-    rv->patience = ngx_current_msec + rv->wait_sec * 1000;
-    rv->durable = 1;
-
-    ngx_http_trv_revoke_ask(ad);
+    return rv;
 }
 
 
-/* NGX_OK, or NGX_DONE: answered */
-
-static ngx_int_t
-ngx_http_trv_revoke_parse(ngx_http_trv_admin_t *ad, ngx_http_trv_revoke_t *rv)
+void
+ngx_http_trv_revoke_start(ngx_http_trv_admin_t *ad)
 {
-    char       error[TRV_REQUEST_ERROR_LEN];
-    trv_rc_e   rc;
+    ngx_http_trv_revoke_t  *rv;
 
-    rc = trv_request_parse(ad->set->hash, (char *) ad->body.data, ad->body.len,
-                           ngx_time(), ad->set->max_lifetime, &rv->request,
-                           error);
-    if (rc == TRV_OK) {
-        return NGX_OK;
-    }
+    rv = ad->data;
 
-    if (rc == TRV_INVALID) {
-        error[0] = ngx_toupper(error[0]);
-        ngx_http_trv_admin_problem(ad, NGX_HTTP_BAD_REQUEST, "bad-request",
-                                   error);
-    } else {
-        ngx_http_trv_admin_error(ad);
-    }
-
-    return NGX_DONE;
-}
-
-
-static ngx_int_t
-ngx_http_trv_revoke_allowed(ngx_http_trv_admin_t *ad,
-    ngx_http_trv_revoke_t *rv)
-{
-    char        detail[128];
-    trv_op_e    op;
-    trv_role_e  role;
-
-    role = ad->principal.role;
-    op = rv->request.by_token ? TRV_OP_REVOKE_TOKEN : TRV_OP_REVOKE_ID;
-
-    if (trv_policy_scope(role, op) == TRV_SCOPE_NOTHING) {
-        ngx_http_trv_admin_problem(ad, NGX_HTTP_FORBIDDEN, "forbidden",
-            "Only operators may revoke by \"ids\": give the full text as "
-            "\"token\" or \"tokens\".");
-        return NGX_DONE;
-    }
-
-    if (rv->request.expires_at
-        && trv_policy_scope(role, TRV_OP_SET_EXPIRY) == TRV_SCOPE_NOTHING)
-    {
-        ngx_http_trv_admin_problem(ad, NGX_HTTP_FORBIDDEN, "forbidden",
-                               "Only operators may give \"expires_at\".");
-        return NGX_DONE;
-    }
-
-    if (rv->request.expect >= 0
-        && (size_t) rv->request.expect != rv->request.n)
-    {
-        (void) snprintf(detail, sizeof(detail),
-                        "The request hits %zu tokens, not the %lld of "
-                        "\"expect\". Nothing was changed.", rv->request.n,
-                        (long long) rv->request.expect);
-
-        ngx_http_trv_admin_problem(ad, NGX_HTTP_CONFLICT, "unexpected",
-                                   detail);
-        return NGX_DONE;
-    }
-
-    return NGX_OK;
-}
-
-
-static void
-ngx_http_trv_revoke_ask(ngx_http_trv_admin_t *ad)
-{
-    trv_words_t  *words;
+    ad->dry_run = rv->request.dry_run;
 
     /*
      * WAIT holds up its connection and counts what was written over it: such
@@ -184,6 +79,67 @@ ngx_http_trv_revoke_ask(ngx_http_trv_admin_t *ad)
             return;
         }
     }
+
+    rv->proof->done = rv->answer;
+
+    if (rv->request.ids == NULL) {
+        ngx_http_trv_revoke_scope(ad);
+        return;
+    }
+
+    rv->ids = rv->request.ids;
+    rv->n = rv->request.n;
+    rv->proof->ids = rv->ids;
+    rv->proof->n = rv->n;
+    rv->proof->again = ngx_http_trv_revoke_again;
+
+    ngx_http_trv_revoke_next(ad);
+}
+
+
+static void
+ngx_http_trv_revoke_again(ngx_http_trv_admin_t *ad)
+{
+    ngx_http_trv_revoke_t  *rv;
+
+    rv = ad->data;
+    rv->done = 0;
+
+    ngx_http_trv_revoke_next(ad);
+}
+
+
+void
+ngx_http_trv_revoke_next(ngx_http_trv_admin_t *ad)
+{
+    ngx_http_trv_revoke_t  *rv;
+
+    rv = ad->data;
+
+    if (rv->done < rv->n) {
+        rv->batch = rv->n - rv->done;
+
+        if (rv->request.ids == NULL) {
+            rv->batch = ngx_min(rv->batch, NGX_HTTP_TRV_REVOKE_BATCH);
+        }
+
+        ngx_http_trv_revoke_ask(ad);
+        return;
+    }
+
+    if (rv->cursor.len) {
+        ngx_http_trv_revoke_scope(ad);
+
+    } else {
+        ngx_http_trv_revoke_finish(ad);
+    }
+}
+
+
+static void
+ngx_http_trv_revoke_ask(ngx_http_trv_admin_t *ad)
+{
+    trv_words_t  *words;
 
     words = ngx_http_trv_admin_words(ad, TRV_SCRIPT_REVOKE);
 
@@ -202,28 +158,35 @@ ngx_http_trv_revoke_words(ngx_http_trv_admin_t *ad, trv_words_t *words)
     bool                    added;
     char                    hex[TRV_ID_HEX_LEN];
     size_t                  i;
-    ngx_str_t               by;
+    ngx_uint_t              last;
+    trv_request_t          *req;
     ngx_http_trv_revoke_t  *rv;
 
     rv = ad->data;
+    req = &rv->request;
 
-    if (ngx_http_trv_admin_by(ad, &by) != NGX_OK) {
-        return NGX_ERROR;
-    }
+    last = (rv->done + rv->batch == rv->n && rv->cursor.len == 0);
 
-    added = trv_words_add(words, (char *) by.data, by.len)
-            && trv_words_add_text(words, rv->request.reason
-                                         ? rv->request.reason : "")
-            && trv_words_add_text(words, rv->wait_sec ? "1" : "0")
+    added = trv_words_add(words, (char *) rv->by.data, rv->by.len)
+            && trv_words_add_text(words, req->reason ? req->reason : "")
+            && trv_words_add_text(words,
+                                  rv->proof->wait_sec && last ? "1" : "")
             && trv_words_add_number(words, ad->set->log_length)
             && trv_words_add_number(words, ad->set->max_lifetime)
-            && trv_words_add_text(words, rv->request.dry_run ? "1" : "0")
-            && trv_words_add_text(words, ad->set->wait_replicas ? "1" : "0");
+            && trv_words_add_text(words, req->dry_run ? "1" : "")
+            && trv_words_add_text(words, ad->set->wait_replicas ? "1" : "")
+            && trv_words_add_text(words, ad->set->registry ? "1" : "")
+            && trv_words_add(words, rv->owner.partner.data,
+                             rv->owner.partner.len)
+            && trv_words_add(words, rv->owner.store.data, rv->owner.store.len)
+            && trv_words_add_number(words, req->expires_at)
+            && trv_words_add_text(words, req->ids ? "1" : "")
+            && trv_words_add_text(words, req->partner)
+            && trv_words_add_text(words, req->store);
 
-    for (i = 0; added && i < rv->request.n; i++) {
-        trv_id_format(&rv->request.ids[i], hex);
-        added = trv_words_add(words, hex, sizeof(hex))
-                && trv_words_add_number(words, rv->request.expires_at);
+    for (i = rv->done; added && i < rv->done + rv->batch; i++) {
+        trv_id_format(&rv->ids[i], hex);
+        added = trv_words_add(words, hex, sizeof(hex));
     }
 
     return added ? NGX_OK : NGX_ERROR;
@@ -234,6 +197,7 @@ static void
 ngx_http_trv_revoke_reply(ngx_http_trv_admin_t *ad, redisReply *reply,
     ngx_uint_t sent)
 {
+    char                   *outcome;
     ngx_http_trv_revoke_t  *rv;
 
     rv = ad->data;
@@ -243,19 +207,146 @@ ngx_http_trv_revoke_reply(ngx_http_trv_admin_t *ad, redisReply *reply,
         return;
     }
 
-    if (ngx_http_trv_revoke_take(ad, reply) != NGX_OK) {
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements == 0
+        || reply->element[0]->type != REDIS_REPLY_STRING)
+    {
         ngx_http_trv_revoke_failed(ad, NULL, 1);
         return;
     }
 
-    if (rv->request.dry_run) {
-        ngx_http_trv_revoke_edges(ad);
+    outcome = reply->element[0]->str;
 
-    } else if (ad->set->wait_replicas) {
-        ngx_http_trv_revoke_replicas(ad);
+    if (ngx_strcmp(outcome, "done") == 0) {
+        ngx_http_trv_revoke_done(ad, reply);
+
+    } else if (ngx_strcmp(outcome, "unknown") == 0 && rv->request.ids) {
+        ngx_http_trv_revoke_unknown(ad, reply);
+
+    } else if (ngx_strcmp(outcome, "registered") == 0) {
+        ngx_http_trv_revoke_registered(ad, reply);
 
     } else {
-        ngx_http_trv_revoke_look(ad);
+        ngx_http_trv_revoke_failed(ad, NULL, 1);
+    }
+}
+
+
+static void
+ngx_http_trv_revoke_done(ngx_http_trv_admin_t *ad, redisReply *reply)
+{
+    redisReply            **element;
+    ngx_http_trv_proof_t   *pf;
+    ngx_http_trv_revoke_t  *rv;
+
+    rv = ad->data;
+    pf = rv->proof;
+    element = reply->element;
+
+    if (reply->elements != NGX_HTTP_TRV_REVOKE_WORDS) {
+        ngx_http_trv_revoke_failed(ad, NULL, 1);
+        return;
+    }
+
+    /* the batches before may have been lost with the old master */
+
+    if (rv->request.ids == NULL && ngx_http_trv_proof_moved(pf, element[2])) {
+        ngx_http_trv_revoke_restart(ad);
+        return;
+    }
+
+    if (ngx_http_trv_proof_position(pf, element[1], element[2]) != NGX_OK) {
+        ngx_http_trv_revoke_failed(ad, NULL, 1);
+        return;
+    }
+
+    /* what a repetition says is of no interest: it is this request's own */
+
+    if (rv->request.ids == NULL || pf->repeated == 0) {
+
+        if (ngx_http_trv_revoke_items(rv, element[3]) != NGX_OK
+            || ngx_http_trv_revoke_also(rv, element[4]) != NGX_OK)
+        {
+            ngx_http_trv_revoke_failed(ad, NULL, 1);
+            return;
+        }
+
+        rv->also_more = (element[5]->type == REDIS_REPLY_STRING
+                         && element[5]->len != 0);
+    }
+
+    rv->done += rv->batch;
+
+    ngx_http_trv_revoke_next(ad);
+}
+
+
+static void
+ngx_http_trv_revoke_unknown(ngx_http_trv_admin_t *ad, redisReply *reply)
+{
+    ngx_http_trv_revoke_t  *rv;
+
+    rv = ad->data;
+    rv->unknown_ids = ngx_http_trv_revoke_ids(reply);
+
+    rv->unknown(ad);
+}
+
+
+static void
+ngx_http_trv_revoke_registered(ngx_http_trv_admin_t *ad, redisReply *reply)
+{
+    char  detail[160];
+
+    (void) snprintf(detail, sizeof(detail),
+                    "%zu of the tokens are on record, with an expiry of their "
+                    "own: leave out \"expires_at\". Nothing was changed.",
+                    reply->elements - 1);
+
+    ngx_http_trv_admin_problem_with(ad, NGX_HTTP_CONFLICT, "registered",
+               detail, json_pack("{s:o}", "ids",
+                                 ngx_http_trv_revoke_ids(reply)));
+}
+
+
+static json_t *
+ngx_http_trv_revoke_ids(redisReply *reply)
+{
+    size_t   i;
+    json_t  *ids;
+
+    ids = json_array();
+
+    for (i = 1; i < reply->elements; i++) {
+        if (reply->element[i]->type == REDIS_REPLY_STRING) {
+            (void) json_array_append_new(ids,
+                                  json_stringn(reply->element[i]->str,
+                                               reply->element[i]->len));
+        }
+    }
+
+    return ids;
+}
+
+
+static void
+ngx_http_trv_revoke_finish(ngx_http_trv_admin_t *ad)
+{
+    ngx_http_trv_revoke_t  *rv;
+
+    rv = ad->data;
+
+    if (rv->count == 0) {
+        rv->unknown(ad);                 /* a scope that hits nothing */
+        return;
+    }
+
+    rv->proof->more = (rv->count > rv->proof->n);
+
+    if (rv->request.dry_run) {
+        ngx_http_trv_proof_edges(ad);
+
+    } else {
+        ngx_http_trv_proof_start(ad);
     }
 }
 
@@ -266,50 +357,53 @@ ngx_http_trv_revoke_reply(ngx_http_trv_admin_t *ad, redisReply *reply,
  * command that never left, is the first.
  */
 
-static void
+void
 ngx_http_trv_revoke_failed(ngx_http_trv_admin_t *ad, redisReply *reply,
     ngx_uint_t sent)
 {
-    char        detail[160];
-    size_t      len;
-    ngx_uint_t  i;
+    char                    detail[240];
+    const char             *refusal;
+    ngx_http_trv_revoke_t  *rv;
 
-    static const char *const  refusals[] = {
-        "LOADING", "BUSY", "MISCONF", "OOM", "READONLY", "NOREPLICAS",
-        "MASTERDOWN", "NOPERM", "NOAUTH", "NOSCRIPT", "MOVED", "ASK",
-        "TRYAGAIN", "CLUSTERDOWN", "WRONGTYPE", "FORMAT", "INVALID"
-    };
+    rv = ad->data;
+    refusal = reply ? ngx_http_trv_admin_refusal(ad, reply) : NULL;
 
-    if (reply == NULL && !sent) {
+    if (rv->request.dry_run) {
+        ngx_http_trv_admin_problem(ad, NGX_HTTP_SERVICE_UNAVAILABLE,
+            "unavailable", "Redis does not answer. Nothing was changed: "
+            "please try again.");
+        return;
+    }
+
+    if (rv->count && rv->request.ids == NULL) {
+        (void) snprintf(detail, sizeof(detail),
+                        "Redis failed half-way: %llu of %llu tokens were "
+                        "revoked and stay so, others may have been. Repeating "
+                        "it is safe and revokes the rest.",
+                        (unsigned long long) rv->count,
+                        (unsigned long long) rv->hits);
+
+        ngx_http_trv_admin_problem_with(ad, NGX_HTTP_GATEWAY_TIME_OUT,
+                   "incomplete", detail,
+                   json_pack("{s:I}", "count", (json_int_t) rv->count));
+        return;
+    }
+
+    if (rv->proof->repeated == 0 && reply == NULL && !sent) {
         ngx_http_trv_admin_problem(ad, NGX_HTTP_SERVICE_UNAVAILABLE,
             "unavailable", "Redis cannot be reached. Nothing was changed: "
             "please try again.");
         return;
     }
 
-    if (reply) {
-        ngx_log_error(NGX_LOG_ERR, ad->set->log, 0,
-                      "token revocation set \"%V\": redis refused a "
-                      "revocation: \"%s\"", &ad->set->name, reply->str);
+    if (rv->proof->repeated == 0 && refusal) {
+        (void) snprintf(detail, sizeof(detail), "Redis refused the "
+                        "revocation (%s). Nothing was changed: please "
+                        "try again.", refusal);
 
-        len = strcspn(reply->str, " ");
-
-        for (i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
-
-            if (len != ngx_strlen(refusals[i])
-                || ngx_memcmp(reply->str, refusals[i], len) != 0)
-            {
-                continue;
-            }
-
-            (void) snprintf(detail, sizeof(detail), "Redis refused the "
-                            "revocation (%s). Nothing was changed: please "
-                            "try again.", refusals[i]);
-
-            ngx_http_trv_admin_problem(ad, NGX_HTTP_SERVICE_UNAVAILABLE,
-                                       "unavailable", detail);
-            return;
-        }
+        ngx_http_trv_admin_problem(ad, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                   "unavailable", detail);
+        return;
     }
 
     ngx_http_trv_admin_problem(ad, NGX_HTTP_GATEWAY_TIME_OUT,
@@ -318,282 +412,14 @@ ngx_http_trv_revoke_failed(ngx_http_trv_admin_t *ad, redisReply *reply,
 }
 
 
-static ngx_int_t
-ngx_http_trv_revoke_take(ngx_http_trv_admin_t *ad, redisReply *reply)
-{
-    size_t                   i, n;
-    redisReply             **item;
-    ngx_pool_t              *pool;
-    ngx_http_trv_revoke_t   *rv;
-
-    rv = ad->data;
-    n = rv->request.n;
-    pool = ad->request->pool;
-
-    if (reply->type != REDIS_REPLY_ARRAY
-        || reply->elements != NGX_HTTP_TRV_REVOKE_HEAD + 2 * n
-        || reply->element[0]->type != REDIS_REPLY_STRING
-        || reply->element[1]->type != REDIS_REPLY_STRING
-        || trv_position_parse(reply->element[0]->str, reply->element[0]->len,
-                              &rv->position)
-           != TRV_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    rv->position_text.len = reply->element[0]->len;
-    rv->position_text.data = ngx_pnalloc(pool, reply->element[0]->len);
-    rv->repl_id = ngx_pnalloc(pool, reply->element[1]->len + 1);
-    rv->expiries = ngx_palloc(pool, n * sizeof(int64_t));
-    rv->already = ngx_pnalloc(pool, n);
-
-    if (rv->position_text.data == NULL || rv->repl_id == NULL
-        || rv->expiries == NULL || rv->already == NULL)
-    {
-        return NGX_ERROR;
-    }
-
-    ngx_memcpy(rv->position_text.data, reply->element[0]->str,
-               rv->position_text.len);
-    ngx_memcpy(rv->repl_id, reply->element[1]->str,
-               reply->element[1]->len + 1);
-
-    item = &reply->element[NGX_HTTP_TRV_REVOKE_HEAD];
-
-    for (i = 0; i < n; i++, item += 2) {
-
-        if (item[0]->type != REDIS_REPLY_INTEGER
-            || item[1]->type != REDIS_REPLY_INTEGER)
-        {
-            return NGX_ERROR;
-        }
-
-        rv->already[i] = item[0]->integer != 0;
-        rv->expiries[i] = item[1]->integer;
-    }
-
-    return NGX_OK;
-}
-
-
-static void
-ngx_http_trv_revoke_replicas(ngx_http_trv_admin_t *ad)
-{
-    trv_words_t            *words;
-    ngx_msec_int_t          left;
-    ngx_http_trv_revoke_t  *rv;
-
-    rv = ad->data;
-
-    words = ngx_http_trv_admin_words(ad, TRV_SCRIPT_NONE);
-    if (words == NULL) {
-        ngx_http_trv_admin_error(ad);
-        return;
-    }
-
-    /* WAIT must end before the link gives up: 0 would be for ever */
-
-    left = (ngx_msec_int_t) (rv->deadline - ngx_current_msec) / 2;
-
-    (void) trv_words_add_text(words, "WAIT");
-    (void) trv_words_add_number(words, ad->set->wait_replicas);
-    (void) trv_words_add_number(words, ngx_max(left, 1));
-
-    ngx_http_trv_admin_ask(ad, &words->command,
-                           ngx_http_trv_revoke_replicas_reply);
-}
-
-
-static void
-ngx_http_trv_revoke_replicas_reply(ngx_http_trv_admin_t *ad,
-    redisReply *reply, ngx_uint_t sent)
-{
-    ngx_http_trv_revoke_t  *rv;
-
-    rv = ad->data;
-
-    rv->durable = (reply && reply->type == REDIS_REPLY_INTEGER
-                   && reply->integer >= ad->set->wait_replicas);
-
-    ngx_http_trv_revoke_look(ad);
-}
-
-
-/* until this worker sees every id in the table in force, or time is over */
-
-static void
-ngx_http_trv_revoke_look(ngx_http_trv_admin_t *ad)
-{
-    ngx_http_trv_revoke_t  *rv;
-
-    rv = ad->data;
-
-    while (rv->refused < rv->request.n
-           && trv_replica_lookup(ad->set->replica,
-                                 &rv->request.ids[rv->refused])
-              == TRV_OK)
-    {
-        rv->refused++;
-    }
-
-    rv->in_force = (rv->refused == rv->request.n);
-
-    if (!rv->in_force && !ngx_http_trv_revoke_passed(rv->deadline)) {
-        ngx_http_trv_admin_sleep(ad,
-                 ngx_http_trv_revoke_pause(rv, NGX_HTTP_TRV_REVOKE_POLL_MS,
-                                           NGX_HTTP_TRV_REVOKE_POLL_MAX),
-                 ngx_http_trv_revoke_look);
-        return;
-    }
-
-    rv->pause = 0;
-
-    ngx_http_trv_revoke_edges(ad);
-}
-
-
-static void
-ngx_http_trv_revoke_edges(ngx_http_trv_admin_t *ad)
-{
-    trv_words_t  *words;
-
-    words = ngx_http_trv_admin_words(ad, TRV_SCRIPT_EDGES);
-    if (words == NULL) {
-        ngx_http_trv_admin_error(ad);
-        return;
-    }
-
-    ngx_http_trv_admin_ask(ad, &words->command,
-                           ngx_http_trv_revoke_edges_reply);
-}
-
-
-static void
-ngx_http_trv_revoke_edges_reply(ngx_http_trv_admin_t *ad, redisReply *reply,
-    ngx_uint_t sent)
-{
-    ngx_http_trv_revoke_t  *rv;
-
-    rv = ad->data;
-
-    /* the revocation itself is done: no answer here only means less to tell */
-
-    if (ngx_http_trv_edges_count(ad->set, reply, &rv->position,
-                                 (char *) rv->repl_id, rv->in_force,
-                                 &rv->edges)
-        != NGX_OK)
-    {
-        rv->edges.live = 1;
-        rv->edges.confirmed = rv->in_force;
-    }
-
-    if (rv->request.dry_run) {
-        rv->edges.confirmed = 0;
-    }
-
-    if (rv->edges.confirmed < rv->edges.live
-        && rv->in_force
-        && !ngx_http_trv_revoke_passed(rv->patience))
-    {
-        ngx_http_trv_admin_sleep(ad,
-                 ngx_http_trv_revoke_pause(rv, NGX_HTTP_TRV_REVOKE_ASK_MS,
-                                           NGX_HTTP_TRV_REVOKE_ASK_MAX),
-                 ngx_http_trv_revoke_edges);
-        return;
-    }
-
-    ngx_http_trv_revoke_answer(ad);
-}
-
-
-static void
-ngx_http_trv_revoke_answer(ngx_http_trv_admin_t *ad)
-{
-    json_t                 *root;
-    ngx_uint_t              done;
-    ngx_http_trv_revoke_t  *rv;
-
-    rv = ad->data;
-
-    done = rv->request.dry_run || (rv->in_force && rv->durable);
-
-    root = json_pack("{s:o, s:[], s:s%, s:{s:I, s:I, s:I}}",
-                     "revoked", ngx_http_trv_revoke_items(rv),
-                     "also_active",
-                     "position", rv->position_text.data, rv->position_text.len,
-                     "edges",
-                     "live", (json_int_t) rv->edges.live,
-                     "confirmed", (json_int_t) rv->edges.confirmed,
-                     "lost", (json_int_t) rv->edges.lost);
-
-    if (root && !done) {
-        (void) json_object_set_new(root, "durable",
-                                   json_boolean(rv->durable));
-        (void) json_object_set_new(root, "in_force",
-                                   json_boolean(rv->in_force));
-    }
-
-    if (root && rv->request.dry_run) {
-        (void) json_object_set_new(root, "dry_run", json_true());
-    }
-
-    if (rv->wait_sec
-        && ngx_http_trv_prefer_applied(ad->request, rv->wait_sec) != NGX_OK)
-    {
-        json_decref(root);
-        ngx_http_trv_admin_error(ad);
-        return;
-    }
-
-    ngx_http_trv_admin_json(ad, done ? NGX_HTTP_OK : NGX_HTTP_ACCEPTED, root);
-}
-
-
-static json_t *
-ngx_http_trv_revoke_items(ngx_http_trv_revoke_t *rv)
-{
-    char     hex[TRV_ID_HEX_LEN];
-    size_t   i;
-    json_t  *items;
-
-    items = json_array();
-
-    for (i = 0; i < rv->request.n; i++) {
-        trv_id_format(&rv->request.ids[i], hex);
-
-        (void) json_array_append_new(items,
-                   json_pack("{s:s%, s:o, s:b}",
-                             "id", hex, (size_t) TRV_ID_HEX_LEN,
-                             "expires_at",
-                             ngx_http_trv_admin_time(rv->expiries[i]),
-                             "already", rv->already[i]));
-    }
-
-    return items;
-}
-
-
-static ngx_msec_t
-ngx_http_trv_revoke_pause(ngx_http_trv_revoke_t *rv, ngx_msec_t first,
-    ngx_msec_t most)
-{
-    rv->pause = rv->pause ? ngx_min(2 * rv->pause, most) : first;
-
-    return rv->pause;
-}
-
-
-static ngx_uint_t
-ngx_http_trv_revoke_passed(ngx_msec_t deadline)
-{
-    return (ngx_msec_int_t) (deadline - ngx_current_msec) <= 0;
-}
-
-
 static void
 ngx_http_trv_revoke_cleanup(void *data)
 {
     ngx_http_trv_revoke_t  *rv = data;
+
+    json_decref(rv->revoked);
+    json_decref(rv->also_active);
+    json_decref(rv->unknown_ids);
 
     trv_request_destroy(&rv->request);
 }

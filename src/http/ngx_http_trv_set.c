@@ -3,11 +3,15 @@
 
 
 #define NGX_HTTP_TRV_LIFETIME_SEC  (1826 * 86400)
+#define NGX_HTTP_TRV_RECORDS_SEC   (90 * 86400)
 #define NGX_HTTP_TRV_LOG_LENGTH    1000000       /* entries */
 #define NGX_HTTP_TRV_TIMEOUT_MS    3000
 
 /* days are 16 bits in a replica: until the year 2149 */
 #define NGX_HTTP_TRV_LIFETIME_MAX  (20000 * 86400)
+
+/* a revocation is forgotten up to two days after its expiry, its owner later */
+#define NGX_HTTP_TRV_RECORDS_MIN   (3 * 86400)
 
 
 typedef char *(*ngx_http_trv_set_pt)(ngx_conf_t *cf, ngx_trv_set_t *set,
@@ -23,8 +27,11 @@ typedef struct {
 static char *ngx_http_trv_set_directive(ngx_conf_t *cf, ngx_command_t *dummy,
     void *conf);
 static char *ngx_http_trv_set_finish(ngx_conf_t *cf, ngx_trv_set_t *set);
+static char *ngx_http_trv_set_hostname(ngx_conf_t *cf, ngx_trv_set_t *set);
 static char *ngx_http_trv_set_path(ngx_conf_t *cf, ngx_trv_set_t *set);
 static char *ngx_http_trv_set_redis(ngx_conf_t *cf, ngx_trv_set_t *set,
+    ngx_str_t *value, ngx_uint_t n);
+static char *ngx_http_trv_set_sentinel(ngx_conf_t *cf, ngx_trv_set_t *set,
     ngx_str_t *value, ngx_uint_t n);
 static char *ngx_http_trv_set_resolver(ngx_conf_t *cf, ngx_trv_set_t *set,
     ngx_str_t *value, ngx_uint_t n);
@@ -35,6 +42,8 @@ static char *ngx_http_trv_set_prefix(ngx_conf_t *cf, ngx_trv_set_t *set,
 static char *ngx_http_trv_set_node(ngx_conf_t *cf, ngx_trv_set_t *set,
     ngx_str_t *value, ngx_uint_t n);
 static char *ngx_http_trv_set_registry(ngx_conf_t *cf, ngx_trv_set_t *set,
+    ngx_str_t *value, ngx_uint_t n);
+static char *ngx_http_trv_set_records(ngx_conf_t *cf, ngx_trv_set_t *set,
     ngx_str_t *value, ngx_uint_t n);
 static char *ngx_http_trv_set_lifetime(ngx_conf_t *cf, ngx_trv_set_t *set,
     ngx_str_t *value, ngx_uint_t n);
@@ -50,11 +59,13 @@ static char *ngx_http_trv_set_refuse(ngx_conf_t *cf, ngx_str_t *value,
 
 static ngx_http_trv_set_directive_t  ngx_http_trv_set_directives[] = {
     { ngx_string("redis"), 8, ngx_http_trv_set_redis },
+    { ngx_string("sentinel"), 24, ngx_http_trv_set_sentinel },
     { ngx_string("resolver"), 16, ngx_http_trv_set_resolver },
     { ngx_string("replica"), 1, ngx_http_trv_set_replica },
     { ngx_string("prefix"), 1, ngx_http_trv_set_prefix },
     { ngx_string("node"), 1, ngx_http_trv_set_node },
     { ngx_string("registry"), 1, ngx_http_trv_set_registry },
+    { ngx_string("token_records"), 1, ngx_http_trv_set_records },
     { ngx_string("max_lifetime"), 1, ngx_http_trv_set_lifetime },
     { ngx_string("log_length"), 1, ngx_http_trv_set_log_length },
     { ngx_string("wait_replicas"), 1, ngx_http_trv_set_wait },
@@ -92,6 +103,8 @@ ngx_http_trv_set_get(ngx_conf_t *cf, ngx_str_t *name)
     *sets = set;
 
     set->name = *name;
+    set->registry = NGX_CONF_UNSET;
+    set->token_records = NGX_CONF_UNSET;
     set->max_lifetime = NGX_CONF_UNSET;
     set->log_length = NGX_CONF_UNSET;
     set->wait_replicas = NGX_CONF_UNSET;
@@ -206,28 +219,77 @@ ngx_http_trv_set_finish(ngx_conf_t *cf, ngx_trv_set_t *set)
         set->redis.prefix = set->name;
     }
 
-    if (set->node.len == 0) {
-        set->node = cf->cycle->hostname;
-
-        if (!trv_name_check((char *) set->node.data, set->node.len)) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "the host name \"%V\" cannot be the name of an "
-                               "edge: token revocation set \"%V\" needs "
-                               "\"node\"", &set->node, &set->name);
-            return NGX_CONF_ERROR;
-        }
+    if (set->node.len == 0
+        && ngx_http_trv_set_hostname(cf, set) != NGX_CONF_OK)
+    {
+        return NGX_CONF_ERROR;
     }
 
+    ngx_conf_init_value(set->registry, 1);
+    ngx_conf_init_value(set->token_records, NGX_HTTP_TRV_RECORDS_SEC);
     ngx_conf_init_value(set->max_lifetime, NGX_HTTP_TRV_LIFETIME_SEC);
     ngx_conf_init_value(set->log_length, NGX_HTTP_TRV_LOG_LENGTH);
     ngx_conf_init_value(set->wait_replicas, 0);
     ngx_conf_init_msec_value(set->redis.timeout, NGX_HTTP_TRV_TIMEOUT_MS);
 
-    if (ngx_trv_redis_conf_init(cf, &set->redis) != NGX_CONF_OK) {
+    if (ngx_trv_stats_conf(cf, &set->stats, &set->name,
+                           &ngx_http_token_revoke_module)
+        != NGX_OK)
+    {
         return NGX_CONF_ERROR;
     }
 
     return ngx_http_trv_set_path(cf, set);
+}
+
+
+char *
+ngx_http_trv_set_init(ngx_conf_t *cf, ngx_trv_set_t *set)
+{
+    ngx_resolver_t            *resolver;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+    resolver = clcf->resolver;
+
+    /* nginx makes one without name servers where none is configured */
+
+    if (set->redis.resolver == NULL && resolver
+        && resolver->connections.nelts)
+    {
+        set->redis.resolver = resolver;
+    }
+
+    return ngx_trv_redis_conf_init(cf, &set->redis);
+}
+
+
+/* with the zero at its end that nginx leaves out there */
+
+static char *
+ngx_http_trv_set_hostname(ngx_conf_t *cf, ngx_trv_set_t *set)
+{
+    ngx_str_t  *name;
+
+    name = &cf->cycle->hostname;
+
+    if (!trv_name_check((char *) name->data, name->len)) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "the host name \"%V\" cannot be the name of an "
+                           "edge: token revocation set \"%V\" needs \"node\"",
+                           name, &set->name);
+        return NGX_CONF_ERROR;
+    }
+
+    set->node.len = name->len;
+    set->node.data = ngx_pnalloc(cf->pool, name->len + 1);
+    if (set->node.data == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    (void) ngx_cpystrn(set->node.data, name->data, name->len + 1);
+
+    return NGX_CONF_OK;
 }
 
 
@@ -254,6 +316,18 @@ ngx_http_trv_set_redis(ngx_conf_t *cf, ngx_trv_set_t *set, ngx_str_t *value,
     }
 
     return ngx_trv_redis_conf_parse(cf, &set->redis, value, n);
+}
+
+
+static char *
+ngx_http_trv_set_sentinel(ngx_conf_t *cf, ngx_trv_set_t *set, ngx_str_t *value,
+    ngx_uint_t n)
+{
+    if (set->redis.sentinel) {
+        return "is duplicate";
+    }
+
+    return ngx_trv_sentinel_conf_parse(cf, &set->redis, value, n);
 }
 
 
@@ -350,10 +424,36 @@ static char *
 ngx_http_trv_set_registry(ngx_conf_t *cf, ngx_trv_set_t *set, ngx_str_t *value,
     ngx_uint_t n)
 {
-    if (ngx_strcmp(value->data, "off") != 0) {
-        return ngx_http_trv_set_refuse(cf, value, "registry", "this version "
-                                       "keeps no token records, it must be "
-                                       "\"off\"");
+    if (set->registry != NGX_CONF_UNSET) {
+        return "is duplicate";
+    }
+
+    set->registry = (ngx_strcmp(value->data, "on") == 0);
+
+    if (!set->registry && ngx_strcmp(value->data, "off") != 0) {
+        return ngx_http_trv_set_refuse(cf, value, "registry", "\"on\" or "
+                                       "\"off\" is expected");
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_trv_set_records(ngx_conf_t *cf, ngx_trv_set_t *set, ngx_str_t *value,
+    ngx_uint_t n)
+{
+    if (set->token_records != NGX_CONF_UNSET) {
+        return "is duplicate";
+    }
+
+    set->token_records = ngx_parse_time(value, 1);
+
+    if (set->token_records < NGX_HTTP_TRV_RECORDS_MIN
+        || set->token_records > NGX_HTTP_TRV_LIFETIME_MAX)
+    {
+        return ngx_http_trv_set_refuse(cf, value, "token_records", "a time "
+                                       "from 3d to 20000d is expected");
     }
 
     return NGX_CONF_OK;

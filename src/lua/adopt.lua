@@ -3,7 +3,9 @@
 -- ARGV   1 set id
 -- reply  the set id in force
 
-redis.call('HSETNX', META, 'set_id', ARGV[1])
+if set_id() == '' then
+  redis.call('HSET', META, 'set_id', ARGV[1], 'adopted_at', now_ms)
+end
 redis.call('HSETNX', META, 'format', '1')
 redis.call('HSETNX', META, 'first_day', yesterday)
-return redis.call('HGET', META, 'set_id')
+return set_id()

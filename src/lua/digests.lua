@@ -1,15 +1,12 @@
 -- The state of Redis at the begin of a merge.  Writes nothing.
 --
 -- ARGV   none
--- reply  as heartbeat.lua, then maxmemory-policy, then an array of
+-- reply  as heartbeat.lua, with the policy, then an array of
 --        day, digest as `days` has it, revocations of that day in `revoked`
 --        for every day that either of the two knows
 
-local reply = heartbeat()
+local reply = heartbeat(true)
 local first = reply[8]
-
-reply[11] = string.match(redis.call('INFO', 'memory'),
-                         'maxmemory_policy:([%w-]+)') or ''
 
 local days, claimed = {}, {}
 local pairs_of_days = redis.call('HGETALL', DAYS)
@@ -47,5 +44,5 @@ for field, digest in pairs(claimed) do
   end
 end
 
-reply[12] = days
+reply[#reply + 1] = days
 return reply

@@ -1,8 +1,9 @@
 -- What an edge compares itself with, each second.  Writes nothing.
 --
--- ARGV   none
+-- ARGV   1 "1": with the policy
 -- reply  role, run id, replication id, set id ("": unborn), last log id,
 --        total digest, revocations that are kept, first day kept, yesterday,
---        edge whose turn it is to merge ("": none)
+--        edge whose turn it is to merge ("": none), now in ms,
+--        maxmemory-policy ("": not asked for)
 
-return heartbeat()
+return heartbeat(ARGV[1] == '1')

@@ -1,10 +1,17 @@
--- Forgets revocations whose day is before yesterday, a slice at a time.
+-- Forgets revocations whose day is before yesterday and token records that
+-- nobody needs any more, a slice at a time.
 --
--- ARGV   1 revocations at most
+-- ARGV   1 revocations and records at most, of each  2 how long records are
+--        kept, seconds after expiry
 -- reply  1 there are more, 0 done
 
-if redis.call('HEXISTS', META, 'set_id') == 0 then
+if set_id() == '' then
   return 0
+end
+
+local wrong = wrong_type(TOKENS, 'zset')
+if wrong then
+  return wrong
 end
 
 if yesterday > first_day() then
@@ -25,9 +32,48 @@ local limit = tonumber(ARGV[1])
 local over = redis.call('ZRANGEBYSCORE', REVOKED, '-inf',
                         '(' .. first_day() * DAY_SEC, 'LIMIT', 0, limit)
 for _, id in ipairs(over) do
+  local whose = redis.call('HMGET', revocation_key(id), 'partner', 'store')
+  for _, key in ipairs(when_keys(whose[1] or '', whose[2] or '')) do
+    redis.pcall('ZREM', key, id)
+  end
   redis.call('UNLINK', revocation_key(id))
   redis.call('ZREM', WHEN, id)
   redis.call('ZREM', REVOKED, id)
 end
 
-return #over == limit and 1 or 0
+-- a token that is over but whose revocation is not must keep its owner
+local function keep(record, id, score)
+  for _, key in ipairs(index_keys(record.partner, record.store)) do
+    redis.call('ZADD', key, 'XX', score, id)
+  end
+end
+
+local function forget(record, id)
+  for _, key in ipairs(index_keys(record.partner, record.store)) do
+    redis.call('ZREM', key, id)
+  end
+  redis.call('UNLINK', token_key(id))
+
+  -- an original that was named by this one, and never registered
+  local original = record.renews ~= '' and record_read(record.renews)
+  if original and original.partner == '' and original.renewed_by == id then
+    redis.call('UNLINK', token_key(record.renews))
+  end
+end
+
+local oldest, first = now - tonumber(ARGV[2]), first_day()
+local old = redis.call('ZRANGEBYSCORE', TOKENS, '-inf', oldest, 'LIMIT', 0,
+                       limit)
+for _, id in ipairs(old) do
+  local record = record_read(id)
+  local revoked = tonumber(redis.call('ZSCORE', REVOKED, id) or nil)
+  if not record or record.partner == '' then
+    redis.call('ZREM', TOKENS, id)
+  elseif revoked and revoked > oldest and day_of(revoked) >= first then
+    keep(record, id, revoked)
+  else
+    forget(record, id)
+  end
+end
+
+return (#over == limit or #old == limit) and 1 or 0

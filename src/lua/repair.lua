@@ -1,17 +1,34 @@
--- Puts the digests of days right after their members have been read, unless a
--- day has changed since, and adds the total up anew.
+-- Puts the digests of days right after their members have been read, and adds
+-- the total up anew.
 --
--- ARGV   1 day  2 its digest before the members were read  3 their digest,
---        and so on for each day
--- reply  days that were put right
+-- On a day that has changed since, the digest of the edge is right if the edge
+-- has come to the end of the log and the day has as many members: it has all
+-- that were read, and all that came later.
+--
+-- ARGV   1 how far the edge has read the log ("": not known)  2 day  3 its
+--        digest before the members were read  4 their digest  5 that of the
+--        edge, and so on for each day
+-- reply  days that were not right before, days that are not right yet
 
-local right = 0
+local fixed, wrong = 0, 0
+local current = ARGV[1] == log_last() and not merging()
 
-for i = 1, #ARGV, 3 do
-  local day, was, digest = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  local claimed = digest_parse(redis.call('HGET', DAYS, day) or nil)
-  if digest_format(claimed) == was then
-    right = right + 1
+local function members(day)
+  local to = tonumber(day) == DAY_MAX and '+inf' or '(' .. (day + 1) * DAY_SEC
+  return redis.call('ZCOUNT', REVOKED, day * DAY_SEC, to)
+end
+
+for i = 2, #ARGV, 4 do
+  local day, was, read, theirs = unpack(ARGV, i, i + 3)
+  local claimed = digest_format(digest_parse(redis.call('HGET', DAYS, day)
+                                             or nil))
+  local digest = claimed == was and read
+                 or current and members(day) == digest_parse(theirs)[1]
+                    and theirs
+  if not digest then
+    wrong = wrong + 1
+  elseif digest ~= claimed then
+    fixed = fixed + 1
     if digest_parse(digest)[1] == 0 then
       redis.call('HDEL', DAYS, day)
     else
@@ -30,4 +47,4 @@ for i = 1, #all, 2 do
 end
 redis.call('HSET', DAYS, 'total', digest_format(total))
 
-return right
+return {fixed, wrong}

@@ -1,10 +1,11 @@
 #!/bin/bash
-# build_module.sh SOURCE WORK OUT: builds the dynamic module OUT against the
-# nginx headers and flags in SOURCE (of the package nginx-dev), in WORK.
+# build_module.sh SOURCE WORK OUT [DIR]: builds the dynamic module OUT against
+# the nginx headers and flags in SOURCE (of the package nginx-dev), in WORK;
+# DIR has the config of the module, the top directory if not given.
 
 set -e
 source=$1 work=$2 out=$3
-top=$(cd "$(dirname "$0")/../.." && pwd)
+top=$(cd "${4:-$(dirname "$0")/../..}" && pwd)
 
 if test ! -e "$work/configure"; then
     rm -rf "$work"
@@ -26,4 +27,6 @@ then
     exit 1
 fi
 
-cp objs/ngx_http_token_revoke_module.so "$out"
+# nginx that run with the old one keep it
+cp "objs/$(basename "$out")" "$out.new"
+mv "$out.new" "$out"

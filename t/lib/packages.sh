@@ -1,8 +1,16 @@
 #!/bin/sh
-# Installs the Debian packages that are named and missing.
+# Installs the Debian packages that are named and missing.  COMMAND=PACKAGE: one
+# that may as well have come from elsewhere, if only the command is there.
 
 missing=
 for package; do
+    case $package in
+    *=*)
+        command -v "${package%=*}" > /dev/null \
+            || missing="$missing ${package#*=}"
+        continue
+    esac
+
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null \
         | grep -q '^install ok installed$' || missing="$missing $package"
 done
@@ -27,7 +35,8 @@ if test ! -e $policy; then
 fi
 
 apt-get -q update > /dev/null \
-    && apt-get -q install -y --no-install-recommends $missing > /dev/null
+    && apt-get -q -o DPkg::Lock::Timeout=600 install -y \
+           --no-install-recommends $missing > /dev/null
 rc=$?
 
 test -n "$made" && rm -f $policy

@@ -3,7 +3,8 @@ package TRV::Edge;
 # A real nginx with the module, on unix sockets, with an API behind it.
 #
 # options: redis (TRV::Redis), node, set (lines in the set block), http, server
-#          (lines there), api (lines in location /api/), workers, main
+#          (lines there), api (lines in location /api/), workers, main, env (of
+#          the process), daemon (it leaves its parent, as USR2 needs), module
 
 use strict;
 use warnings;
@@ -45,20 +46,33 @@ sub new {
 
 
 # TRV_NGINX: an nginx that has the module built in; else the distribution's
-sub binary { $ENV{TRV_NGINX} || 'nginx' }
+sub binary {
+    return $ENV{TRV_NGINX} if $ENV{TRV_NGINX};
+
+    # a whole path: an upgrade looks for no other
+    my ($found) = grep { -x } map { "$_/nginx" } split(/:/, $ENV{PATH}),
+                  '/usr/sbin';
+    return $found || 'nginx';
+}
 
 sub load_line {
+    my ($self) = @_;
     return '' if $ENV{TRV_NGINX};
     my $build = Cwd::abs_path(File::Basename::dirname(__FILE__)
                               . '/../../../build');
-    return "load_module $build/ngx_http_token_revoke_module.so;";
+    my $module = ref $self && $self->{module}
+                 || "$build/ngx_http_token_revoke_module.so";
+    return "load_module $module;";
 }
 
 
 sub configure {
     my ($self, %change) = @_;
     %$self = (%$self, %change);
-    TRV::spew("$self->{dir}/nginx.conf", $self->config);
+
+    # whole or not at all: a master may be about to read it
+    my $file = "$self->{dir}/nginx.conf";
+    rename TRV::spew("$file.new", $self->config), $file or die "$file: $!\n";
 }
 
 
@@ -68,7 +82,8 @@ sub config {
     my %part = (set => '', http => '', server => '', api => '', main => '',
                 redis_line => '', %$self);
 
-    my $load = load_line();
+    my $load = $self->load_line;
+    my $daemon = $self->{daemon} ? 'on' : 'off';
     my $temp = join "\n", map { "    ${_}_temp_path $part{dir}/$_;" }
                           qw(client_body proxy fastcgi uwsgi scgi);
     my $redis = $part{redis_line}
@@ -80,7 +95,7 @@ $part{main}
 error_log $part{log} info;
 pid $part{dir}/nginx.pid;
 worker_processes $part{workers};
-daemon off;
+daemon $daemon;
 
 events {
     worker_connections 512;
@@ -114,6 +129,12 @@ $temp
             proxy_pass http://unix:$part{backend}:/;
         }
 
+        location /dry-run/ {
+            token_revoke partners;
+            token_revoke_dry_run on;
+            proxy_pass http://unix:$part{backend}:/;
+        }
+
         location /file/ {
             token_revoke partners;
             alias $part{dir}/www/;
@@ -128,6 +149,7 @@ $temp
     server {
         listen unix:$part{backend};
         server_name backend;
+        access_log off;
         large_client_header_buffers 8 32k;
 
         location / {
@@ -140,25 +162,67 @@ CONF
 }
 
 
+# nginx -t: whether the file is good, and what was said
+sub config_test {
+    my ($file) = @_;
+    # nginx ends a test without freeing what it has read
+    local $ENV{ASAN_OPTIONS} = 'detect_leaks=0';
+    my $said = `${\ binary() } -t -c $file -e stderr 2>&1`;
+    return ($? == 0, $said);
+}
+
+
 sub start {
     my ($self) = @_;
 
-    my $pid = $self->spawn("$self->{dir}/stderr.log", $self->binary,
-                           '-c', "$self->{dir}/nginx.conf",
+    my $pid = $self->spawn("$self->{dir}/stderr.log", $self->env_words,
+                           $self->binary, '-c', "$self->{dir}/nginx.conf",
                            '-e', $self->{log});
     $self->{pid} = $pid;
 
+    if ($self->{daemon}) {
+        waitpid $pid, 0;
+        die "nginx does not start:\n" . $self->last_lines if $?;
+        $self->pid_read;
+    }
+
     TRV::wait_for(20, sub {
-        die "nginx does not start:\n" . TRV::slurp("$self->{dir}/stderr.log")
-            . TRV::slurp($self->{log}) unless $self->running;
+        die "nginx does not start:\n" . $self->last_lines
+            unless $self->running;
         my $answer = $self->get('/token-revoke/ready');
         $answer->{status};
     }) or die "nginx does not answer\n";
 }
 
 
+# the master that the pid file names
+sub pid_read {
+    my ($self) = @_;
+    ($self->{pid}) = TRV::slurp("$self->{dir}/nginx.pid") =~ /^(\d+)/
+        or die "no pid file\n";
+}
+
+
+# a daemon is nobody's child here
+sub running {
+    my ($self) = @_;
+    return $self->SUPER::running unless $self->{daemon};
+    return $self->{pid} && TRV::Process::alive($self->{pid}) ? 1 : 0;
+}
+
+
+sub last_lines {
+    my ($self) = @_;
+    my @lines = grep { !/\[info\]/ } map { split /^/, TRV::slurp($_) }
+                "$self->{dir}/stderr.log", $self->{log};
+    splice @lines, 0, -20 if @lines > 20;
+    return join '', @lines;
+}
+
+
 sub stop {
     my ($self) = @_;
+    $self->thaw;
     return 1 unless $self->{pid};
     my $ended = $self->end_by('QUIT', 20);
     unlink $self->{socket}, $self->{backend};
@@ -175,19 +239,42 @@ sub kill_hard {
 }
 
 
-# pids of the workers
-sub workers {
+sub children {
     my ($self) = @_;
-    my $children = TRV::slurp("/proc/$self->{pid}/task/$self->{pid}/children");
-    return grep { TRV::slurp("/proc/$_/cmdline") =~ /worker process(?! is)/ }
-           split ' ', $children;
+    return split ' ',
+           TRV::slurp("/proc/$self->{pid}/task/$self->{pid}/children");
 }
 
 
-# the pid of the worker that has the writer lock, 0 if none
-sub writer {
+# every process of it
+sub freeze {
     my ($self) = @_;
-    my (undef, $inode) = stat "$self->{replica}/writer.lock";
+    my @frozen = ($self->{pid}, $self->workers);
+    kill 'STOP', @frozen;
+    $self->{frozen} = \@frozen;
+}
+
+
+sub thaw {
+    my ($self) = @_;
+    kill 'CONT', @{ delete $self->{frozen} || [] };
+}
+
+
+# pids of the workers
+sub workers {
+    my ($self) = @_;
+    return grep { TRV::slurp("/proc/$_/cmdline") =~ /worker process(?! is)/ }
+           children($self);
+}
+
+
+# the pid of the worker that has the writer lock, 0 if none; of which version
+# of files
+sub writer {
+    my ($self, $version) = @_;
+    $version ||= 1;
+    my $inode = (stat "$self->{replica}/writer.$version.lock")[1] or return 0;
     for (split /\n/, TRV::slurp('/proc/locks')) {
         return $1 if /FLOCK\s+ADVISORY\s+WRITE\s+(\d+)\s+\S+:$inode\s/;
     }
@@ -206,9 +293,64 @@ sub reload {
 }
 
 
+# Binary upgrade of a daemon: a second master beside the old one, whose pid is
+# returned; then either the old one goes, or it takes over again.
+
+sub upgrade {
+    my ($self) = @_;
+    my $old = $self->{pid};
+    $self->signal('USR2');
+    TRV::wait_for(20, sub {
+        -s "$self->{dir}/nginx.pid.oldbin" && -s "$self->{dir}/nginx.pid"
+            && $self->pid_read != $old && $self->workers;
+    }) or die "no second master:\n" . $self->last_lines;
+    return $old;
+}
+
+
+sub upgrade_finish {
+    my ($self, $old) = @_;
+    _retire($old);
+    kill 'QUIT', $old;
+    _ended($old) or die "the old master does not end\n";
+}
+
+
+sub upgrade_back {
+    my ($self, $old) = @_;
+    my $new = $self->{pid};
+    _retire($old);
+    $self->{pid} = $old;
+    $self->signal('HUP');
+    TRV::wait_for(20, sub { $self->workers }) or die "no workers again\n";
+    kill 'QUIT', $new;
+    _ended($new) or die "the new master does not end\n";
+}
+
+
+# the workers of a master go, it stays
+sub _retire {
+    my ($master) = @_;
+    my @workers = workers({ pid => $master });
+    kill 'WINCH', $master;
+    _ended(@workers) or die "old workers do not end\n";
+}
+
+
+sub _ended {
+    my (@pids) = @_;
+    return TRV::wait_for(20, sub { !grep { TRV::Process::alive($_) } @pids });
+}
+
+
 sub request {
     my ($self, $method, $uri, %options) = @_;
-    return TRV::Http::request($self->{socket}, $method, $uri, %options);
+    my $answer = TRV::Http::request($self->{socket}, $method, $uri, %options);
+
+    push @TRV::told, "$method $uri"
+        if $uri =~ m{^/token-revoke/}
+           && ($answer->{raw} // '') =~ /1\.0_[A-Za-z0-9._-]{140}/;
+    return $answer;
 }
 
 
@@ -237,11 +379,49 @@ sub revoke {
 }
 
 
+# POST tokens, by default as an operator: records, an array of them, or text
+sub register {
+    my ($self, $body, %headers) = @_;
+    %headers = ('X-Principal' => 'operator ann',
+                'Content-Type' => 'application/json', %headers);
+    return $self->request('POST', '/token-revoke/tokens',
+        headers => [ %headers ],
+        body => ref $body ? JSON::PP->new->canonical->encode($body) : $body);
+}
+
+
+# the same for lines, of text or of records
+sub register_lines {
+    my ($self, $lines, %headers) = @_;
+    my $json = JSON::PP->new->canonical;
+    my $body = join '', map { (ref $_ ? $json->encode($_) : $_) . "\n" }
+                            @$lines;
+    return $self->register($body, 'Content-Type' => 'application/x-ndjson',
+                           %headers);
+}
+
+
 sub admin {
     my ($self, $path, $principal) = @_;
     return $self->get("/token-revoke/$path",
                       'X-Principal' => $principal || 'operator ann');
 }
+
+
+# GET metrics: the value of each line, by its name and labels without the set
+sub metrics {
+    my ($self) = @_;
+    my %value;
+    for (split /\n/, $self->admin('metrics')->{body} || '') {
+        next unless /^token_revoke_(\w+)\{set="partners",?(.*)\} (\S+)$/;
+        $value{$2 eq '' ? $1 : "$1 $2"} = $3;
+    }
+    return \%value;
+}
+
+
+# one of them
+sub metric { $_[0]->metrics->{$_[1]} }
 
 
 sub ready { $_[0]->get('/token-revoke/ready')->{status} == 200 }
@@ -250,7 +430,7 @@ sub ready { $_[0]->get('/token-revoke/ready')->{status} == 200 }
 sub wait_ready {
     my ($self, $seconds) = @_;
     return TRV::wait_for($seconds || 20, sub { $self->ready })
-        || die "the edge does not get ready:\n" . TRV::slurp($self->{log});
+        || die "the edge does not get ready:\n" . $self->last_lines;
 }
 
 
@@ -266,6 +446,14 @@ sub state {
 sub logged {
     my ($self, $pattern) = @_;
     return grep { $_ =~ $pattern } split /\n/, TRV::slurp($self->{log});
+}
+
+
+# lines that a worker has logged before, word by word
+sub repeated {
+    my ($self, $pattern) = @_;
+    my %before;
+    return grep { /\] (\d+#.*)/ && $before{$1}++ } $self->logged($pattern);
 }
 
 1;

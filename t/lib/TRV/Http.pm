@@ -7,6 +7,7 @@ use warnings;
 
 use IO::Select;
 use IO::Socket::UNIX;
+use JSON::PP ();
 use Time::HiRes ();
 
 
@@ -35,7 +36,8 @@ sub format_request {
 
 sub request {
     my ($socket, $method, $uri, %options) = @_;
-    return raw($socket, format_request($method, $uri, %options));
+    return raw($socket, format_request($method, $uri, %options),
+               seconds => $options{seconds});
 }
 
 
@@ -45,11 +47,30 @@ sub open_link {
 }
 
 
+# one request on a link that stays open
+sub ask {
+    my ($link, $bytes) = @_;
+    print $link $bytes;
+    $link->flush;
+    return read_one($link);
+}
+
+
+# POST revocations, as an operator, on such a link
+sub revocation {
+    my ($body) = @_;
+    return format_request('POST', '/token-revoke/revocations', keep => 1,
+        body => JSON::PP::encode_json($body),
+        headers => [ 'X-Principal' => 'operator ann',
+                     'Content-Type' => 'application/json' ]);
+}
+
+
 # sends bytes, reads to the end; status 0: no answer
 sub raw {
     my ($socket, $bytes, %options) = @_;
 
-    my $link = open_link($socket) or return { status => 0, body => '' };
+    my $link = open_link($socket) or return parse('');
 
     if ($options{slow}) {
         for my $byte (split //, $bytes) {

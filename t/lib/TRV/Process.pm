@@ -5,7 +5,10 @@ package TRV::Process;
 use strict;
 use warnings;
 
+use IO::Handle;
+use JSON::PP ();
 use POSIX ();
+use Socket ();
 use Time::HiRes ();
 
 
@@ -28,9 +31,65 @@ sub spawn {
 }
 
 
+# words before a command that give it the environment of the option `env`
+sub env_words {
+    my ($self) = @_;
+    my %env = %{ $self->{env} || {} };
+    return %env ? ('env', map { "$_=$env{$_}" } sort keys %env) : ();
+}
+
+
+# a process of our own, which runs code->(control) and holds on to the files
+# given; tell() asks it something, and control->answer() in it gives an answer
+sub fork_loop {
+    my ($self, $code, @keep) = @_;
+
+    socketpair my $ours, my $theirs, Socket::AF_UNIX(), Socket::SOCK_STREAM(), 0
+        or die "socketpair: $!\n";
+
+    my $pid = fork;
+    die "fork: $!\n" unless defined $pid;
+
+    if ($pid == 0) {
+        POSIX::setpgid(0, 0);
+        $SIG{$_} = 'DEFAULT' for qw(ALRM INT TERM);
+        alarm 0;
+
+        my %keep = map { fileno $_ => 1 } $theirs, @keep;
+        $keep{$_} or POSIX::close($_) for 3 .. 255;
+
+        eval { $code->(bless $theirs, 'TRV::Process::Control') };
+        print STDERR $@ if $@;
+        POSIX::_exit($@ ? 1 : 0);
+    }
+
+    close $theirs;
+    $ours->autoflush(1);
+    $self->{pid} = $pid;
+    $self->{control} = $ours;
+}
+
+
+sub tell {
+    my ($self, $order) = @_;
+    my $link = $self->{control};
+    print $link JSON::PP::encode_json($order) . "\n";
+    my $line = <$link>;
+    die "a process of the test has ended\n" unless defined $line;
+    return JSON::PP::decode_json($line);
+}
+
+
 sub signal {
     my ($self, $signal) = @_;
     kill $signal, $self->{pid} if $self->{pid};
+}
+
+
+# whether any process has this pid, but for one that is only to be buried
+sub alive {
+    my ($pid) = @_;
+    return TRV::slurp("/proc/$pid/stat") =~ /^\d+ \(.*\) [^ZX] /s;
 }
 
 
@@ -66,6 +125,27 @@ sub end_by {
     $self->signal('KILL');
     $self->wait_end(5);
     return 0;
+}
+
+
+sub stop { $_[0]->end_by('TERM', 5) }
+
+
+package TRV::Process::Control;
+
+use parent -norequire, 'IO::Handle';
+
+
+# reads an order and answers with what code makes of it; false: no more to come
+sub answer {
+    my ($self, $code) = @_;
+    my $line = '';
+    while ($line !~ /\n$/) {
+        sysread $self, $line, 1, length $line or return 0;
+    }
+    my $answer = JSON::PP::encode_json($code->(JSON::PP::decode_json($line)));
+    syswrite $self, "$answer\n";
+    return 1;
 }
 
 1;

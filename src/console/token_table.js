@@ -1,0 +1,285 @@
+// A table of tokens: columns, sorting, pages, and boxes to tick.  On a narrow
+// window each row becomes a card (console.css), so cells carry their label.
+
+import { h, say, choice, button, tokenId, uniqueId } from './dom.js';
+import { STATES, works, date, moment, ago, count } from './words.js';
+
+const PAGE_SIZES = [50, 100, 200];
+
+const when = (text) => text
+    ? h('time', { datetime: text, title: moment(text) }, date(text)) : '–';
+
+// value: to sort by; cell: what is shown, by default the value
+export const COLUMNS = {
+    partner: { title: 'Partner', value: (token) => token.partner ?? '',
+               head: true },
+    store: { title: 'Store', value: (token) => token.store ?? '', head: true },
+    token: { title: 'Token', value: (token) => token.id, cell: tokenCell },
+    apis: { title: 'APIs',
+            value: (token) => (token.apis ?? []).join(', ') || '–' },
+    issued: { title: 'Issued', value: (token) => token.issued_at ?? '',
+              cell: (token) => when(token.issued_at) },
+    expires: { title: 'Expires', value: (token) => token.expires_at ?? '',
+               cell: (token) => when(token.expires_at) },
+    status: { title: 'Status',
+              value: (token) => Object.keys(STATES).indexOf(token.state),
+              cell: statusCell },
+    tried: { title: 'Last tried', value: (token) => token.last_try ?? '',
+             cell: triedCell },
+    revoked: { title: 'Revoked', value: (token) => token.revoked_at ?? '',
+               cell: revokedCell },
+};
+
+function tokenCell(token) {
+    const { renews, renewed_by: renewal } = token;
+    const note = renews ? `renews ${renews.slice(0, 8)}…`
+               : renewal ? `renewed by ${renewal.slice(0, 8)}…` : null;
+    return [tokenId(token.id), note && h('small', {}, note)];
+}
+
+function statusCell(token) {
+    const hint = token.state === 'renewed'
+        ? 'There is a newer token; this one works until it expires' : null;
+    return h('span', { class: `state ${token.state}`, title: hint },
+             STATES[token.state] ?? token.state);
+}
+
+function triedCell(token) {
+    if (!token.tries) {
+        return '–';
+    }
+    return [h('time', { datetime: token.last_try,
+                        title: moment(token.last_try) }, ago(token.last_try)),
+            h('small', {}, `${count(token.tries, 'call')} refused`)];
+}
+
+function revokedCell(token) {
+    if (!token.revoked_at) {
+        return '–';
+    }
+    return [when(token.revoked_at),
+            h('small', { class: 'why' },
+              [token.revoked_by && `by ${token.revoked_by}`, token.reason]
+                  .filter(Boolean).join(': '))];
+}
+
+
+export class TokenTable {
+    #columns;
+    #sort;
+    #onselect;
+    #tokens = [];
+    #selected = new Set();               // ids
+    #page = 0;
+    #size = PAGE_SIZES[0];
+
+    // columns: keys of COLUMNS; sort: one of them, "-" before it: downwards
+    constructor({ caption, columns, sort, selectable = true, empty,
+                  onselect = () => {} }) {
+        this.#onselect = onselect;
+        this.empty = empty;
+
+        this.body = h('tbody', { role: 'rowgroup' });
+        this.all = h('input', { type: 'checkbox',
+                                'aria-label': 'Select all on this page',
+                                on: { change: () => this.#tickAll() } });
+        this.heads = new Map();
+        this.headRow = h('tr', { role: 'row' });
+        this.sorter = choice([], { 'aria-label': 'Sort by',
+            on: { change: () => this.#sortBy(this.sorter.value) } });
+        this.footer = h('div', { class: 'pager' });
+
+        this.element = h('div', { class: 'tokens' },
+            h('div', { class: 'sorter' }, this.sorter),
+            h('div', { class: 'scroll' },
+              h('table', { role: 'table' },
+                h('caption', { class: 'unseen' }, caption),
+                h('thead', { role: 'rowgroup' }, this.headRow), this.body)),
+            this.footer);
+
+        this.look({ columns, sort, selectable });
+    }
+
+    // other columns, for another tab
+    look({ columns, sort, selectable = true }) {
+        this.#columns = columns;
+        this.#sort = { key: sort.replace('-', ''), down: sort[0] === '-' };
+        this.selectable = selectable;
+        this.#drawHead();
+    }
+
+    // what is ticked and not shown any more is not ticked any more
+    show(tokens, { keepPage = false } = {}) {
+        this.#tokens = tokens;
+        this.#page = keepPage ? this.#page : 0;
+
+        const ids = new Set(tokens.filter(works).map((token) => token.id));
+        this.#selected = new Set([...this.#selected].filter(
+            (id) => ids.has(id)));
+
+        this.#draw();
+        this.#onselect();
+    }
+
+    get selected() {
+        return this.#tokens.filter((token) => this.#selected.has(token.id));
+    }
+
+    #drawHead() {
+        this.heads.clear();
+
+        for (const key of this.#columns) {
+            this.heads.set(key, h('th', { scope: 'col', role: 'columnheader' },
+                button(COLUMNS[key].title, () => this.#sortBy(key))));
+        }
+
+        this.headRow.replaceChildren(
+            ...(this.selectable
+                ? [h('th', { scope: 'col', role: 'columnheader',
+                             class: 'tick' },
+                     h('label', {}, this.all,
+                       h('span', { class: 'unseen' }, 'Select')))]
+                : []),
+            ...this.heads.values());
+
+        this.sorter.replaceChildren(...this.#columns.map((key) =>
+            h('option', { value: key }, `Sort by ${COLUMNS[key].title}`)));
+    }
+
+    #sortBy(key) {
+        this.#sort = { key, down: this.#sort.key === key && !this.#sort.down };
+        this.#page = 0;
+        this.#draw();
+        say(`Sorted by ${COLUMNS[key].title}, `
+            + (this.#sort.down ? 'downwards' : 'upwards'));
+    }
+
+    #sorted() {
+        const { key, down } = this.#sort;
+        const { value } = COLUMNS[key];
+
+        return this.#tokens
+            .map((token) => [value(token), token])
+            .sort(([a, x], [b, y]) => ((a > b) - (a < b)) * (down ? -1 : 1)
+                                      || works(y) - works(x)
+                                      || (x.id > y.id) - (x.id < y.id))
+            .map(([, token]) => token);
+    }
+
+    #draw() {
+        const pages = Math.max(Math.ceil(this.#tokens.length / this.#size), 1);
+        this.#page = Math.min(this.#page, pages - 1);
+
+        const first = this.#page * this.#size;
+        this.shown = this.#sorted().slice(first, first + this.#size);
+
+        for (const [key, head] of this.heads) {
+            const mine = key === this.#sort.key;
+            head.setAttribute('aria-sort', !mine ? 'none'
+                : this.#sort.down ? 'descending' : 'ascending');
+        }
+        this.sorter.value = this.#sort.key;
+
+        this.body.replaceChildren(...this.shown.map((t) => this.#row(t)));
+
+        if (!this.shown.length) {
+            this.body.append(h('tr', { role: 'row', class: 'empty' },
+                h('td', { role: 'cell', colspan: this.headRow.children.length },
+                  this.empty)));
+        }
+
+        this.#drawPager(first, pages);
+        this.#drawAll();
+    }
+
+    #row(token) {
+        const id = uniqueId();
+        const cells = this.#columns.map((key) => {
+            const { title, value, cell = value, head } = COLUMNS[key];
+            return h(head ? 'th' : 'td',
+                     head ? { role: 'rowheader', scope: 'row', id,
+                              'data-label': title }
+                          : { role: 'cell', 'data-label': title },
+                     h('span', {}, cell(token)));
+        });
+
+        if (this.selectable) {
+            cells.unshift(h('td', { role: 'cell', class: 'tick' },
+                            works(token) ? this.#box(token) : null));
+        }
+
+        return h('tr', { role: 'row', 'data-id': token.id, class: token.state },
+                 cells);
+    }
+
+    #box(token) {
+        const box = h('input', { type: 'checkbox', 'aria-label':
+            `Select token ${token.id.slice(0, 8)} of ${token.partner} `
+            + `for ${token.store}` });
+        box.checked = this.#selected.has(token.id);
+        box.addEventListener('change', () => this.#tick([token], box.checked));
+        return box;
+    }
+
+    #tick(tokens, on) {
+        for (const { id } of tokens) {
+            if (on) {
+                this.#selected.add(id);
+            } else {
+                this.#selected.delete(id);
+            }
+        }
+        this.#drawAll();
+        this.#onselect();
+    }
+
+    #tickAll() {
+        const on = this.all.checked;
+        this.#tick(this.shown.filter(works), on);
+        for (const box of this.body.querySelectorAll('input')) {
+            box.checked = on;
+        }
+    }
+
+    #drawAll() {
+        const can = this.shown.filter(works);
+        const ticked = can.filter(({ id }) => this.#selected.has(id));
+
+        this.all.disabled = !can.length;
+        this.all.checked = can.length > 0 && ticked.length === can.length;
+        this.all.indeterminate = ticked.length > 0 && !this.all.checked;
+
+        for (const row of this.body.rows) {
+            row.classList.toggle('ticked',
+                                 this.#selected.has(row.dataset.id));
+        }
+    }
+
+    #drawPager(first, pages) {
+        const total = this.#tokens.length;
+        const size = choice(PAGE_SIZES.map((n) => [n, `${n} a page`]),
+                            { 'aria-label': 'Rows a page' });
+        size.value = this.#size;
+        size.addEventListener('change', () => {
+            this.#size = Number(size.value);
+            this.#page = Math.floor(first / this.#size);
+            this.#draw();
+        });
+
+        const turn = (text, by) => button(text, () => {
+            this.#page += by;
+            this.#draw();
+            this.element.scrollIntoView({ block: 'nearest' });
+            say(this.footer.firstChild.textContent);
+        }, { disabled: this.#page + by < 0 || this.#page + by >= pages });
+
+        this.footer.replaceChildren(h('span', {}, total
+            ? `${first + 1}–${first + this.shown.length} of `
+              + count(total, 'token')
+            : ''));
+
+        if (total > PAGE_SIZES[0]) {
+            this.footer.append(turn('Previous', -1), turn('Next', 1), size);
+        }
+    }
+}

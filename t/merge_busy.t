@@ -1,0 +1,70 @@
+#!/usr/bin/perl
+
+# Digests of a large day are put right while revocations of that day go on.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use JSON::PP ();
+use Test::More;
+use Time::HiRes ();
+use TRV;
+use TRV::Fleet;
+
+my $fleet = TRV::Fleet->new(2, set => 'timeout 5s;',
+                            http => 'keepalive_requests 1000000;');
+my @edges = $fleet->edges;
+my $redis = $fleet->redis;
+my $expiry = time + 100 * 86400;
+
+my $made = 0;
+sub ids { my ($n) = @_; [ map { token_id('busy ' . ++$made) } 1 .. $n ] }
+
+for (1 .. 20) {
+    my $answer = $edges[0]->revoke({ ids => ids(1000), expires_at => $expiry });
+    is($answer->{status}, 200, 'a thousand of one day') or diag($answer->{raw});
+}
+
+# one after the other, until told to stop; what comes of it is its exit
+sub start_load {
+    my $pid = fork // die "fork: $!\n";
+    return $pid if $pid;
+
+    my ($stop, $wrong);
+    local $SIG{USR1} = sub { $stop = 1 };
+    my $link = TRV::Http::open_link($edges[1]{socket});
+    $made += 1_000_000;
+    until ($stop) {
+        my $answer = TRV::Http::ask($link, TRV::Http::revocation({
+            ids => ids(1), expires_at => $expiry }));
+        $wrong++ if !$stop && $answer->{status} != 200;
+        Time::HiRes::sleep(0.005);
+    }
+    POSIX::_exit($wrong ? 1 : 0);
+}
+
+my $load = start_load();
+
+for my $what ('days', 'revoked') {
+    my $since = $fleet->now;
+    my $before = $redis->command('ZCARD', '{partners}:revoked');
+    $redis->command('DEL', "{partners}:$what");
+
+    ok(wait_for(30, sub {
+        !grep({ !$fleet->agrees($_, $since) } @edges)
+        && $redis->command('ZCARD', '{partners}:revoked') > $before;
+    }), "$what is gone: all edges agree, and the load goes on")
+        or diag(map { JSON::PP::encode_json($_->state) . "\n" } @edges);
+    is($fleet->digests_wrong, '', "$what is gone: the digests are right");
+}
+
+kill 'USR1', $load;
+waitpid $load, 0;
+is($?, 0, 'the load was answered');
+
+my $since = $fleet->now;
+ok($fleet->settled($since), 'all agree in the end');
+
+finish();

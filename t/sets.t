@@ -1,0 +1,91 @@
+#!/usr/bin/perl
+
+# Several sets in one nginx side by side, prefixes in one Redis, and a cache in
+# front of the API.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::More;
+use TRV;
+
+my $redis = redis();
+my $edge = edge(redis => $redis, later => 1);
+my $dir = $edge->{dir};
+
+$edge->configure(http => <<"HTTP", server => <<'SERVER');
+    token_revoke_set staging {
+        redis    @{[ $redis->address ]};
+        replica  $dir/replica-staging;
+        prefix   other:set;
+        node     edge-1;
+    }
+    proxy_cache_path $dir/cache keys_zone=api:1m;
+HTTP
+    location /staging/ {
+        token_revoke staging;
+        try_files /file =404;
+        root @ROOT@;
+    }
+    location /staging-revoke/ {
+        token_revoke_admin staging;
+        token_revoke_principal $http_x_principal;
+    }
+    location /cached/ {
+        token_revoke partners;
+        proxy_cache api;
+        proxy_cache_valid 200 10m;
+        proxy_ignore_headers Cache-Control;
+        proxy_set_header Authorization "";
+        add_header X-Cache $upstream_cache_status always;
+        proxy_pass http://unix:@BACKEND@:/;
+    }
+SERVER
+$edge->{server} =~ s/\@ROOT\@/$dir\/www/;
+$edge->{server} =~ s/\@BACKEND\@/$edge->{backend}/;
+$edge->configure;
+
+push @TRV::started, $edge;
+$edge->start;
+$edge->wait_ready;
+ok(wait_for(10, sub {
+    $edge->get('/staging-revoke/ready')->{status} == 200;
+}), 'the other set is ready, too');
+
+my ($token, $other) = (token(), token());
+
+is($edge->revoke({ token => $token })->{status}, 200, 'revoked in one set');
+my $answer = $edge->request('POST', '/staging-revoke/revocations',
+    headers => [ 'X-Principal' => 'operator ann',
+                 'Content-Type' => 'application/json' ],
+    body => qq({"token":"$other"}));
+is($answer->{status}, 200, 'another one in the other set');
+
+is($edge->call($token), 401, 'refused where its set is used');
+is($edge->call($token, '/staging/x'), 200, 'passed where it is not');
+is($edge->call($other), 200, 'the other way');
+is($edge->call($other, '/staging/x'), 401, 'round');
+
+is($redis->command('ZCARD', '{partners}:revoked'), 1, 'keys of one');
+is($redis->command('ZCARD', '{other:set}:revoked'), 1, 'keys of the other');
+
+
+# a cached answer is not for a revoked token
+
+my $caller = token();
+is($edge->call($caller, '/cached/a'), 200, 'fills the cache');
+my $hit = $edge->get('/cached/a', Authorization => "Bearer $caller");
+is(TRV::Http::header($hit, 'X-Cache'), 'HIT', 'a hit');
+is($edge->revoke({ token => $caller })->{status}, 200, 'revoked');
+$hit = $edge->get('/cached/a', Authorization => "Bearer $caller");
+is($hit->{status}, 401, 'a hit for a revoked token is refused');
+is($edge->call(token(), '/cached/a'), 200, 'others are served');
+
+# what a client is refused must not become somebody's answer
+
+is($edge->call($caller, '/cached/b'), 401, 'refused first');
+is($edge->call(token(), '/cached/b'), 200, 'not cached for others');
+
+finish();
