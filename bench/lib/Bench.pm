@@ -1,0 +1,147 @@
+package Bench;
+
+# What all measurements share: programs, pinned processes, CPU time, wrk,
+# medians and tables.
+
+use strict;
+use warnings;
+
+use Exporter 'import';
+use FindBin;
+use Time::HiRes 'time';
+
+use lib "$FindBin::Bin/../t/lib";
+use TRV;
+
+our @EXPORT = qw(quick program capture shell pin cpu_ns
+                 median lowest highest spread table heading note
+                 tokens load_redis call_load);
+
+our $CPU_SERVER = 0;             # the worker that is measured
+our $CPU_CLIENT = 1;             # all that loads it
+
+
+sub quick { $ENV{BENCH_QUICK} ? 1 : 0 }
+
+sub program { "$FindBin::Bin/../build/bench/$_[0]" }
+
+
+sub capture {
+    my (@command) = @_;
+    open my $out, '-|', @command or die "$command[0]: $!\n";
+    local $/;
+    my $text = <$out>;
+    close $out or die "@command failed\n";
+    return $text;
+}
+
+
+sub shell {
+    my ($line) = @_;
+    system('bash', '-o', 'pipefail', '-c', $line) == 0
+        or die "failed: $line\n";
+}
+
+
+# a running process, with all its threads, on one CPU
+sub pin {
+    my ($cpu, @pids) = @_;
+    capture('taskset', '-a', '-c', '-p', $cpu, $_) for @pids;
+}
+
+
+# CPU time of a process: in ns where the kernel says so, else in its ticks
+sub cpu_ns {
+    my ($pid) = @_;
+    my ($ns) = split ' ', slurp("/proc/$pid/schedstat");
+    return $ns if $ns;
+    my @stat = split ' ', slurp("/proc/$pid/stat") =~ s/.*\)//r;
+    return ($stat[11] + $stat[12]) * 1e7;
+}
+
+
+sub median {
+    my @sorted = sort { $a <=> $b } @_;
+    return 0 unless @sorted;
+    return ($sorted[$#sorted / 2] + $sorted[@sorted / 2]) / 2;
+}
+
+sub lowest { (sort { $a <=> $b } @_)[0] }
+sub highest { (sort { $b <=> $a } @_)[0] }
+
+
+# "median (lowest - highest)"
+sub spread {
+    my ($format, @values) = @_;
+    return '-' unless @values;
+    return sprintf "$format ($format - $format)",
+                   median(@values), lowest(@values), highest(@values);
+}
+
+
+sub heading { print "\n## $_[0]\n\n" }
+sub note { print "$_[0]\n" }
+
+
+# rows of cells, the first one is the head
+sub table {
+    my (@rows) = @_;
+    splice @rows, 1, 0, [ map { $_ ? '--:' : '---' } 0 .. $#{ $rows[0] } ];
+    print '| ', join(' | ', @$_), " |\n" for @rows;
+    print "\n";
+}
+
+
+# a file with tokens: 1 % of a set of this size, 99 % of none
+sub tokens {
+    my ($size, $len, $n) = @_;
+
+    my $list = dir() . "/tokens-$size-$len";
+    return $list if -e $list;
+
+    my $revoked = $size ? $n / 100 : 0;
+    my $free = 2 ** 40;
+    my @in = $revoked ? split /\n/, capture(program('tokens'), 'list', 0,
+                                            $revoked, $len) : ();
+    my @out = split /\n/, capture(program('tokens'), 'list', $free,
+                                  $free + $n - @in, $len);
+    my $text = '';
+    for my $i (0 .. $n - 1) {
+        $text .= ($i % 100 == 50 && @in ? shift @in : shift @out) . "\n";
+    }
+
+    spew($list, $text);
+    return $list;
+}
+
+
+# fills a Redis with revocations 0 .. n - 1
+sub load_redis {
+    my ($redis, $n, $len) = @_;
+    return unless $n;
+    my $tokens = program('tokens');
+    shell("$tokens load 0 $n $len partners"
+          . " | redis-cli -s $redis->{socket} --pipe > /dev/null");
+}
+
+
+# runs wrk against a worker: a hash of what it saw, with CPU per call
+sub call_load {
+    my ($worker, $url, $list, %options) = @_;
+
+    my $seconds = $options{seconds} || 1;
+    my $connections = $options{connections} || 16;
+    my $before = cpu_ns($worker);
+    my $text = capture('taskset', '-c', $CPU_CLIENT, 'wrk', '-t1',
+                       "-c$connections", "-d${seconds}s", '--timeout', '5s',
+                       '-s', "$FindBin::Bin/call.lua", $url, '--', $list);
+    my $cpu = cpu_ns($worker) - $before;
+
+    my %seen;
+    @seen{qw(calls refused failed seconds p50 p99)} =
+        split ' ', $text =~ /^bench (.*)/m ? $1 : die "wrk says:\n$text";
+    $seen{cpu} = $cpu / 1000 / ($seen{calls} || 1);
+    return \%seen;
+}
+
+1;
