@@ -16,6 +16,7 @@
 --                            renews, renewed_by, serial: a token record
 --   {P}:minute:M       HASH  what happened in that minute, Unix time / 60: who
 --                            has counted -> counts, and "total" over all
+--   {P}:tries:E        STRING the last batch of tries that E has counted
 --   {P}:tokens, {P}:store:S, {P}:partner:P, {P}:grant:P:S
 --                      ZSET  token id -> when it is over: expiry of the token
 --                            or of its revocation, whichever is later
