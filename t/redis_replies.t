@@ -25,6 +25,7 @@ my %errors = map { (/^(\w+)/)[0] => "-$_\r\n" } (
     "MASTERDOWN Link with MASTER is down",
     "NOPERM this user has no permissions to run the 'evalsha' command",
     'NOAUTH Authentication required.',
+    'WRONGPASS invalid username-password pair or user is disabled.',
     'NOSCRIPT No matching script. Please use EVAL.',
     'MOVED 1 127.0.0.1:1',
     'TRYAGAIN Multiple keys request during rehashing of slot',

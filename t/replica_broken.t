@@ -115,6 +115,29 @@ is(slurp("$dir/table.2.1"), 'x', 'files of another version stay');
 is(slurp("$dir/README"), 'x', 'so do those of others');
 
 
+# bits that flip in what no checksum covers - ids, tags and days -, a few and
+# very many: what cannot be found any more is merged again, nothing else is in
+
+sub flip_slots {
+    my ($n) = @_;
+    my $file = slurp(table());
+    for (1 .. $n) {
+        vec($file, 8 * 4096 + int rand 8 * (length($file) - 4096), 1) ^= 1;
+    }
+    spew(table(), $file);
+}
+
+my $seed = srand;
+for my $bits (1, 10, 100, 1000, 10_000) {
+    $edge->stop;
+    flip_slots($bits);
+    $edge->start;
+    ok(wait_for(10, sub { $edge->ready && $edge->state->{agrees} && refuses_all() }),
+       "$bits bits flipped: refuses all, and agrees") or diag("srand($seed)");
+    is($edge->call($good), 200, "$bits bits flipped: and nothing else");
+}
+
+
 # the same without Redis: not ready, and so it says
 
 $edge->stop;
