@@ -76,6 +76,9 @@ good(http('resolver 127.0.0.1;', 'redis redis://localhost; replica %R%; '
 good(http('', 'redis rediss://1.2.3.4; replica %R%; node n;'), 'TLS');
 good(http('', 'redis rediss://; sentinel m 1.2.3.4 redis://1.2.3.4:1 [::1]:2;'
           . 'replica %R%; node n;'), 'sentinels');
+good(http('', 'redis rediss://u@1.2.3.4/1 password_file=' . "$dir/pw; "
+          . 'read_from 1.2.3.5 [::1]:7 unix:/x; replica %R%; node n;'),
+     'replicas');
 good(http('', 'redis redis://; sentinel m rediss://1.2.3.4 server_name=x;'
           . 'replica %R%; node n;'), 'sentinels alone have TLS');
 good('http { server { } }', 'no set at all');
@@ -99,6 +102,21 @@ my %refused_sets = (
         '"sentinel" directive is duplicate',
     'redis redis://; replica /r; sentinel a s1;' =>
         'invalid "sentinel" address "s1": a host name needs',
+    'redis redis://1.2.3.4; replica /r; read_from;' =>
+        'invalid number of arguments in "read_from" directive',
+    'redis redis://1.2.3.4; replica /r; read_from 1.2.3.5; read_from 1.2.3.6;'
+        => '"read_from" directive is duplicate',
+    'redis redis://1.2.3.4; replica /r; read_from redis://1.2.3.5;' =>
+        'invalid "read_from" address "redis://1.2.3.5": it is host:port or '
+        . 'unix:/path',
+    'redis redis://1.2.3.4; replica /r; read_from u@1.2.3.5;' =>
+        'invalid "read_from" address "u@1.2.3.5": it is host:port or unix:/',
+    'redis redis://1.2.3.4; replica /r; read_from 1.2.3.5/1;' =>
+        'invalid "read_from" address "1.2.3.5/1": it is host:port',
+    'redis redis://1.2.3.4; replica /r; read_from s1;' =>
+        'invalid "read_from" address "s1": a host name needs',
+    'redis redis://1.2.3.4; replica /r; read_from 1.2.3.5:99999;' =>
+        'invalid "read_from" address "1.2.3.5:99999"',
     'redis redis://; replica /r; sentinel a 1.2.3.4/0;' =>
         'invalid "sentinel" address "1.2.3.4/0"',
     'redis redis://; replica /r; sentinel a 1.2.3.4 speed=9;' =>

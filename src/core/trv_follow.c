@@ -38,6 +38,7 @@ static trv_rc_e trv_follow_heartbeat_next(trv_follow_t *f, uint64_t now_ms,
     const trv_command_t **command, uint32_t *timeout_ms);
 static bool trv_follow_spare_next(trv_follow_t *f, uint64_t now_ms);
 static void trv_follow_report_command(trv_follow_t *f, uint64_t now_ms);
+static bool trv_follow_apart(const trv_follow_t *f);
 static void trv_follow_tail_reply(trv_follow_t *f, redisReply *reply);
 static trv_rc_e trv_follow_tail_work(trv_follow_t *f, size_t n);
 
@@ -105,7 +106,8 @@ trv_follow_destroy(trv_follow_t *f)
 
 
 void
-trv_follow_up(trv_follow_t *f, trv_link_e link, const char *run_id)
+trv_follow_up(trv_follow_t *f, trv_link_e link, const char *run_id,
+    const char *repl_id)
 {
     f->up[link] = true;
     f->drop[link] = false;
@@ -115,6 +117,7 @@ trv_follow_up(trv_follow_t *f, trv_link_e link, const char *run_id)
         f->reading = false;
         f->renew = false;
         f->hb_pending = false;           /* it has not had its time yet */
+        snprintf(f->tail_repl_id, sizeof(f->tail_repl_id), "%s", repl_id);
         trv_judge_doubt(f, &f->tail.position);
 
     } else {
@@ -193,10 +196,19 @@ trv_follow_tail_next(trv_follow_t *f, const trv_command_t **command,
         return TRV_AGAIN;
     }
 
-    if (strcmp(f->run_id[TRV_LINK_TAIL], f->run_id[TRV_LINK_HEARTBEAT]) != 0) {
-        trv_follow_say(f, TRV_NOTE_WARN, "two links of one follower are at "
-                       "two Redis servers");
-        return TRV_ERROR;
+    if (trv_follow_apart(f)) {
+
+        if (f->tail_repl_id[0] == '\0') {
+            trv_follow_say(f, TRV_NOTE_WARN, "two links of one follower are at "
+                           "two Redis servers");
+            return TRV_ERROR;
+        }
+
+        if (strcmp(f->tail_repl_id, f->hb.repl_id) != 0) {
+            trv_follow_say(f, TRV_NOTE_WARN, "the replica has another "
+                           "replication id than Redis");
+            return TRV_ERROR;
+        }
     }
 
     trv_position_format(&f->tail.position, position);
@@ -550,6 +562,20 @@ trv_follow_due(trv_follow_t *f, trv_cause_e cause)
     }
 
     f->hb_pending = false;
+
+    /* of two servers, the one that is not the master may be the reason */
+
+    if (f->up[TRV_LINK_TAIL] && f->tail.running && trv_follow_apart(f)) {
+        f->drop[TRV_LINK_TAIL] = true;
+    }
+}
+
+
+static bool
+trv_follow_apart(const trv_follow_t *f)
+{
+    return strcmp(f->run_id[TRV_LINK_TAIL], f->run_id[TRV_LINK_HEARTBEAT])
+           != 0;
 }
 
 

@@ -7,7 +7,8 @@
  * when a link is up or lost, and lets it work in small slices.
  *
  *     tail       XREAD BLOCK: entries of the log, in order.  Each names the
- *                one before it; a gap means a merge.
+ *                one before it; a gap means a merge.  It may be at a replica
+ *                of that server.
  *     heartbeat  each second: is this still the Redis that we follow, and is
  *                its set equal to ours at the same position of the log?
  *
@@ -67,8 +68,12 @@ trv_follow_t *trv_follow_create(const trv_follow_conf_t *conf,
     uint64_t now_ms);
 void trv_follow_destroy(trv_follow_t *f);
 
-/* the link is ready, at the server with this run id */
-void trv_follow_up(trv_follow_t *f, trv_link_e link, const char *run_id);
+/*
+ * The link is ready, at the server with this run id.  The tail may be at a
+ * replica, if that is said by the replication id of what it has; "": it is not.
+ */
+void trv_follow_up(trv_follow_t *f, trv_link_e link, const char *run_id,
+    const char *repl_id);
 void trv_follow_lost(trv_follow_t *f, trv_link_e link);
 
 /*

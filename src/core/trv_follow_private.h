@@ -48,6 +48,7 @@ struct trv_follow_s {
     bool                  drop[TRV_LINK_N];      /* will not do */
     bool                  renew;                 /* the tail */
     char                  run_id[TRV_LINK_N][TRV_RUN_ID_LEN + 1];
+    char                  tail_repl_id[TRV_RUN_ID_LEN + 1];  /* a replica's */
 
     trv_tail_t            tail;
     bool                  reading;               /* XREAD is in flight */

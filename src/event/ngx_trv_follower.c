@@ -3,6 +3,7 @@
 #include <openssl/rand.h>
 
 #include "ngx_trv_follower.h"
+#include "ngx_trv_source.h"
 #include "trv_flush.h"
 
 
@@ -25,6 +26,7 @@ struct ngx_trv_follower_s {
     ngx_log_t                *log;
     trv_follow_t             *follow;    /* NULL: stopped */
     ngx_trv_follower_link_t   links[TRV_LINK_N];
+    ngx_trv_source_t          source;    /* of the tail */
     ngx_event_t               timer;     /* cancelable */
     ngx_event_t               work;      /* posted */
     ngx_msec_t                beat;      /* the last one */
@@ -53,11 +55,6 @@ static uint64_t ngx_trv_follower_clock_ms(void);
 static uint64_t ngx_trv_follower_clock_ns(void);
 
 
-static const char *const  ngx_trv_follower_link_names[TRV_LINK_N] = {
-    "tail", "heartbeat"
-};
-
-
 ngx_trv_follower_t *
 ngx_trv_follower_create(ngx_trv_set_t *set)
 {
@@ -83,11 +80,12 @@ ngx_trv_follower_create(ngx_trv_set_t *set)
 static ngx_int_t
 ngx_trv_follower_init(ngx_trv_follower_t *fl)
 {
-    u_char               bytes[TRV_SET_ID_LEN / 2];
-    char                 set_id[TRV_SET_ID_LEN + 1];
-    ngx_uint_t           i;
-    ngx_trv_set_t       *set;
-    trv_follow_conf_t    conf;
+    u_char                    bytes[TRV_SET_ID_LEN / 2];
+    char                      set_id[TRV_SET_ID_LEN + 1];
+    ngx_uint_t                i;
+    ngx_trv_set_t            *set;
+    trv_follow_conf_t         conf;
+    ngx_trv_follower_link_t  *link;
 
     set = fl->set;
 
@@ -134,16 +132,28 @@ ngx_trv_follower_init(ngx_trv_follower_t *fl)
     for (i = 0; i < TRV_LINK_N; i++) {
         fl->links[i].follower = fl;
         fl->links[i].which = i;
-        fl->links[i].redis = ngx_trv_redis_create(&set->redis,
-                                 ngx_trv_follower_link_names[i], fl->log,
-                                 ngx_trv_follower_ready, ngx_trv_follower_lost,
-                                 &fl->links[i]);
-        if (fl->links[i].redis == NULL) {
-            return NGX_ERROR;
-        }
+    }
 
-        ngx_trv_redis_sequence(fl->links[i].redis);
-        ngx_trv_redis_connect(fl->links[i].redis);
+    link = &fl->links[TRV_LINK_HEARTBEAT];
+
+    link->redis = ngx_trv_redis_create(&set->redis, "heartbeat", fl->log,
+                                       ngx_trv_follower_ready,
+                                       ngx_trv_follower_lost, link);
+    if (link->redis == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_trv_redis_sequence(link->redis);
+    ngx_trv_redis_connect(link->redis);
+
+    link = &fl->links[TRV_LINK_TAIL];
+
+    if (ngx_trv_source_init(&fl->source, &set->redis, &link->redis, fl->log,
+                            ngx_trv_follower_ready, ngx_trv_follower_lost,
+                            link)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
     ngx_add_timer(&fl->timer, 1);
@@ -173,9 +183,8 @@ ngx_trv_follower_stop(ngx_trv_follower_t *fl)
     ngx_trv_redis_cancel(fl->links[TRV_LINK_HEARTBEAT].redis,
                          &fl->links[TRV_LINK_HEARTBEAT]);
 
-    if (fl->links[TRV_LINK_TAIL].redis) {
-        ngx_trv_redis_destroy(fl->links[TRV_LINK_TAIL].redis);
-        fl->links[TRV_LINK_TAIL].redis = NULL;
+    if (fl->source.link) {
+        ngx_trv_source_destroy(&fl->source);
     }
 
     ngx_trv_stats_gauges_reset(&fl->set->stats);
@@ -188,14 +197,10 @@ ngx_trv_follower_stop(ngx_trv_follower_t *fl)
 void
 ngx_trv_follower_destroy(ngx_trv_follower_t *fl)
 {
-    ngx_uint_t  i;
-
     ngx_trv_follower_stop(fl);
 
-    for (i = 0; i < TRV_LINK_N; i++) {
-        if (fl->links[i].redis) {
-            ngx_trv_redis_destroy(fl->links[i].redis);
-        }
+    if (fl->links[TRV_LINK_HEARTBEAT].redis) {
+        ngx_trv_redis_destroy(fl->links[TRV_LINK_HEARTBEAT].redis);
     }
 
     ngx_free(fl);
@@ -326,7 +331,8 @@ ngx_trv_follower_ready(void *data)
         ngx_trv_stats_gauge_set(&fl->set->stats,
                                 NGX_TRV_GAUGE_TAIL + link->which, 1);
         trv_follow_up(fl->follow, link->which,
-                      (char *) ngx_trv_redis_run_id(link->redis)->data);
+                      (char *) ngx_trv_redis_run_id(link->redis)->data,
+                      ngx_trv_redis_repl_id(link->redis));
         ngx_trv_follower_pump(fl);
     }
 }
@@ -379,6 +385,7 @@ ngx_trv_follower_timer_handler(ngx_event_t *ev)
     if (ngx_current_msec - fl->beat >= NGX_TRV_FOLLOWER_BEAT_MS) {
         fl->beat = ngx_current_msec;
         trv_writer_beat_set(fl->set->replica, ngx_current_msec);
+        ngx_trv_source_beat(&fl->source);
 
         if (trv_replica_lock_check(fl->set->replica) != TRV_OK) {
             ngx_log_error(NGX_LOG_ALERT, fl->log, 0,
@@ -511,11 +518,14 @@ ngx_trv_follower_send(ngx_trv_follower_t *fl, ngx_trv_follower_link_t *link,
 
     rc = trv_follow_next(fl->follow, link->which, now, &command, &timeout);
 
-    if (rc == TRV_ERROR) {
-        ngx_trv_redis_drop(link->redis, NULL);   /* a note says why */
+    if (rc == TRV_ERROR && link->which == TRV_LINK_TAIL) {
+        ngx_trv_source_drop(&fl->source);        /* a note says why */
+
+    } else if (rc == TRV_ERROR) {
+        ngx_trv_redis_drop(link->redis, NULL);
 
     } else if (rc == TRV_DECLINED) {
-        ngx_trv_redis_renew(link->redis);
+        ngx_trv_source_renew(&fl->source);       /* only the tail may wait */
 
     } else if (rc == TRV_OK
                && ngx_trv_redis_command(link->redis, command, timeout,

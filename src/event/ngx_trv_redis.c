@@ -184,6 +184,13 @@ ngx_trv_redis_run_id(const ngx_trv_redis_t *redis)
 }
 
 
+const char *
+ngx_trv_redis_repl_id(const ngx_trv_redis_t *redis)
+{
+    return redis->repl_id;
+}
+
+
 void
 ngx_trv_redis_keep(ngx_trv_redis_t *redis)
 {

@@ -36,7 +36,7 @@ typedef struct ngx_trv_sentinel_s  ngx_trv_sentinel_t;
 
 
 /* where and how; made once at configuration, shared by all links of a set */
-typedef struct {
+typedef struct ngx_trv_redis_conf_s {
     ngx_str_t              prefix;            /* keys are "{prefix}:name" */
     ngx_str_t              keys[NGX_TRV_REDIS_KEYS];
     ngx_str_t              url;          /* as configured, for messages */
@@ -46,9 +46,12 @@ typedef struct {
     ngx_str_t              password;     /* from password_file */
     ngx_trv_tls_t         *tls;          /* NULL: without */
     ngx_trv_sentinel_t    *sentinel;     /* NULL: none */
+    struct ngx_trv_redis_conf_s  *replicas;      /* of "read_from" */
+    ngx_uint_t             nreplicas;
     ngx_resolver_t        *resolver;     /* NULL: none, place is an address */
     ngx_msec_t             timeout;      /* connect and reply */
     unsigned               is_sentinel:1;        /* the server is one */
+    unsigned               is_replica:1;         /* or may be */
 
     /* of this worker */
     ngx_trv_place_t        owner;        /* of our slot, as a node said */
@@ -67,18 +70,20 @@ typedef void (*ngx_trv_redis_state_pt)(void *data);
 
 
 /*
- * The arguments of the directives "redis" and "sentinel".  The files that they
- * name are read.  NGX_CONF_OK, or NGX_CONF_ERROR after logging what is wrong
+ * The arguments of the directives "redis", "sentinel" and "read_from".  The
+ * files that they name are read.  NGX_CONF_OK, or NGX_CONF_ERROR after logging what is wrong
  * with which value.
  */
 char *ngx_trv_redis_conf_parse(ngx_conf_t *cf, ngx_trv_redis_conf_t *rcf,
     ngx_str_t *value, ngx_uint_t n);
 char *ngx_trv_sentinel_conf_parse(ngx_conf_t *cf, ngx_trv_redis_conf_t *rcf,
     ngx_str_t *value, ngx_uint_t n);
+char *ngx_trv_replicas_conf_parse(ngx_conf_t *cf, ngx_trv_redis_conf_t *rcf,
+    ngx_str_t *value, ngx_uint_t n);
 
 /*
  * When all directives of the set are known: completeness (a name needs a
- * resolver), the keys, what sentinels have of Redis.
+ * resolver), the keys, what sentinels and replicas have of Redis.
  */
 char *ngx_trv_redis_conf_init(ngx_conf_t *cf, ngx_trv_redis_conf_t *rcf);
 
@@ -133,6 +138,9 @@ ngx_uint_t ngx_trv_redis_ready(const ngx_trv_redis_t *redis);
 
 /* of the server that the link is connected to, as INFO server says; "" else */
 const ngx_str_t *ngx_trv_redis_run_id(const ngx_trv_redis_t *redis);
+
+/* the same of a replica: the replication id of what it has; "" of others */
+const char *ngx_trv_redis_repl_id(const ngx_trv_redis_t *redis);
 
 /*
  * For a worker that exits: writes the command without waiting for an answer.

@@ -28,6 +28,8 @@ static ngx_int_t ngx_trv_redis_conf_tls_check(ngx_conf_t *cf,
 static ngx_uint_t ngx_trv_redis_conf_tls_given(ngx_trv_tls_conf_t *conf);
 static char *ngx_trv_sentinel_conf_init(ngx_conf_t *cf,
     ngx_trv_redis_conf_t *rcf);
+static char *ngx_trv_replicas_conf_init(ngx_conf_t *cf,
+    ngx_trv_redis_conf_t *rcf);
 static char *ngx_trv_redis_conf_url(ngx_conf_t *cf, ngx_trv_redis_conf_t *rcf,
     ngx_trv_scheme_e *scheme);
 static char *ngx_trv_redis_conf_user(ngx_conf_t *cf, ngx_trv_redis_conf_t *rcf,
@@ -174,6 +176,43 @@ ngx_trv_sentinel_conf_parse(ngx_conf_t *cf, ngx_trv_redis_conf_t *rcf,
 }
 
 
+char *
+ngx_trv_replicas_conf_parse(ngx_conf_t *cf, ngx_trv_redis_conf_t *rcf,
+    ngx_str_t *value, ngx_uint_t n)
+{
+    ngx_uint_t             i;
+    ngx_trv_scheme_e       scheme;
+    ngx_trv_redis_conf_t  *replica;
+
+    rcf->replicas = ngx_pcalloc(cf->pool, n * sizeof(ngx_trv_redis_conf_t));
+    if (rcf->replicas == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    rcf->nreplicas = n;
+
+    for (i = 0; i < n; i++) {
+        replica = &rcf->replicas[i];
+        replica->is_replica = 1;
+        replica->url = value[i];
+
+        if (ngx_trv_redis_conf_url(cf, replica, &scheme) != NGX_CONF_OK) {
+            return NGX_CONF_ERROR;
+        }
+
+        if ((scheme != NGX_TRV_SCHEME_NONE && scheme != NGX_TRV_SCHEME_UNIX)
+            || replica->user.len)
+        {
+            return ngx_trv_redis_conf_refuse(cf, replica, "it is host:port or "
+                                             "unix:/path, all else is as in "
+                                             "\"redis\"");
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
 /* NGX_DECLINED: it is no parameter */
 
 static ngx_int_t
@@ -278,6 +317,35 @@ ngx_trv_redis_conf_init(ngx_conf_t *cf, ngx_trv_redis_conf_t *rcf)
                            - p;
     }
 
+    return ngx_trv_replicas_conf_init(cf, rcf);
+}
+
+
+/* what a replica has in common with its master */
+
+static char *
+ngx_trv_replicas_conf_init(ngx_conf_t *cf, ngx_trv_redis_conf_t *rcf)
+{
+    ngx_uint_t             i;
+    ngx_trv_redis_conf_t   replica;
+
+    for (i = 0; i < rcf->nreplicas; i++) {
+        replica = *rcf;
+
+        replica.url = rcf->replicas[i].url;
+        replica.place = rcf->replicas[i].place;
+        replica.is_replica = 1;
+        replica.sentinel = NULL;
+        replica.replicas = NULL;
+        replica.nreplicas = 0;
+
+        rcf->replicas[i] = replica;
+
+        if (ngx_trv_redis_conf_place(cf, &rcf->replicas[i]) != NGX_CONF_OK) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
     return NGX_CONF_OK;
 }
 
@@ -368,8 +436,9 @@ ngx_trv_redis_conf_url(ngx_conf_t *cf, ngx_trv_redis_conf_t *rcf,
     p = ngx_strlchr(rest.data, end, '/');
     if (p) {
         rcf->db = ngx_atoi(p + 1, end - p - 1);
-        if (rcf->db == NGX_ERROR || rcf->is_sentinel) {
+        if (rcf->db == NGX_ERROR || rcf->is_sentinel || rcf->is_replica) {
             return ngx_trv_redis_conf_refuse(cf, rcf, rcf->is_sentinel
+                                             || rcf->is_replica
                                              ? "it is host:port"
                                              : "after the \"/\" comes the "
                                                "number of a database");
@@ -529,7 +598,8 @@ ngx_trv_redis_conf_refuse(ngx_conf_t *cf, ngx_trv_redis_conf_t *rcf,
 {
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                        "invalid \"%s\" address \"%V\": %s",
-                       rcf->is_sentinel ? "sentinel" : "redis",
+                       rcf->is_sentinel ? "sentinel"
+                       : rcf->is_replica ? "read_from" : "redis",
                        &rcf->url, why);
     return NGX_CONF_ERROR;
 }

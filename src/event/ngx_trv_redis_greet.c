@@ -11,6 +11,8 @@ static ngx_int_t ngx_trv_redis_server(ngx_trv_redis_t *redis,
     redisReply *reply);
 static ngx_int_t ngx_trv_redis_role(ngx_trv_redis_t *redis,
     redisReply *reply);
+static ngx_int_t ngx_trv_redis_id(const redisReply *reply, const char *name,
+    char *id);
 static void ngx_trv_redis_is_ready(ngx_trv_redis_t *redis);
 
 
@@ -43,7 +45,7 @@ ngx_trv_redis_greetings_add(ngx_trv_redis_t *redis)
 
     ngx_str_set(&words[0], "INFO");
 
-    if (rcf->sentinel) {
+    if (rcf->sentinel || rcf->is_replica) {
         ngx_str_set(&words[1], "replication");
 
         if (ngx_trv_redis_greeting_add(redis, NGX_TRV_GREETING_ROLE, 2, words)
@@ -202,22 +204,17 @@ ngx_trv_redis_greeting_refused(ngx_trv_redis_t *redis,
 static ngx_int_t
 ngx_trv_redis_server(ngx_trv_redis_t *redis, redisReply *reply)
 {
-    size_t        len;
     ngx_str_t     words[2];
-    const char   *p;
     ngx_uint_t    is_sentinel;
 
-    p = (reply->type == REDIS_REPLY_STRING) ? strstr(reply->str, "run_id:")
-                                            : NULL;
-    len = p ? strspn(p + 7, "0123456789abcdef") : 0;
-
-    if (len != NGX_TRV_REDIS_RUN_ID_LEN) {
+    if (ngx_trv_redis_id(reply, "run_id:", (char *) redis->run_id_text)
+        != NGX_OK)
+    {
         ngx_trv_redis_lose(redis, 0, "INFO server names no run_id");
         return NGX_ERROR;
     }
 
-    ngx_memcpy(redis->run_id_text, p + 7, len);
-    redis->run_id.len = len;
+    redis->run_id.len = NGX_TRV_REDIS_RUN_ID_LEN;
 
     /* redis_mode, with Valkey server_mode */
 
@@ -251,20 +248,69 @@ ngx_trv_redis_server(ngx_trv_redis_t *redis, redisReply *reply)
 }
 
 
-/* what a sentinel says is not always so, or not any more */
+/*
+ * The reply to INFO replication.  What a sentinel says is not always so, or not
+ * any more; a replica without its master hears of nothing.
+ */
 
 static ngx_int_t
 ngx_trv_redis_role(ngx_trv_redis_t *redis, redisReply *reply)
 {
-    if (reply->type == REDIS_REPLY_STRING
-        && strstr(reply->str, "role:master") != NULL)
-    {
-        return NGX_OK;
+    const char  *text;
+
+    text = (reply->type == REDIS_REPLY_STRING) ? reply->str : "";
+
+    if (!redis->conf->is_replica) {
+
+        if (strstr(text, "role:master")) {
+            return NGX_OK;
+        }
+
+        ngx_trv_redis_lose(redis, 0, "the sentinels call it the master, it "
+                           "says that it is not");
+        return NGX_ERROR;
     }
 
-    ngx_trv_redis_lose(redis, 0, "the sentinels call it the master, it says "
-                       "that it is not");
-    return NGX_ERROR;
+    if (strstr(text, "role:master") == NULL
+        && strstr(text, "master_link_status:up") == NULL)
+    {
+        ngx_trv_redis_lose(redis, 0, "its link to its master is down");
+        return NGX_ERROR;
+    }
+
+    if (ngx_trv_redis_id(reply, "master_replid:", redis->repl_id) != NGX_OK) {
+        ngx_trv_redis_lose(redis, 0, "INFO replication names no "
+                           "master_replid");
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/* copies the id behind a name in a reply to INFO */
+
+static ngx_int_t
+ngx_trv_redis_id(const redisReply *reply, const char *name, char *id)
+{
+    const char  *p;
+
+    p = (reply->type == REDIS_REPLY_STRING) ? strstr(reply->str, name) : NULL;
+
+    if (p == NULL) {
+        return NGX_DECLINED;
+    }
+
+    p += ngx_strlen(name);
+
+    if (strspn(p, "0123456789abcdef") != NGX_TRV_REDIS_RUN_ID_LEN) {
+        return NGX_DECLINED;
+    }
+
+    ngx_memcpy(id, p, NGX_TRV_REDIS_RUN_ID_LEN);
+    id[NGX_TRV_REDIS_RUN_ID_LEN] = '\0';
+
+    return NGX_OK;
 }
 
 

@@ -307,6 +307,7 @@ ngx_trv_redis_close(ngx_trv_redis_t *redis)
 
     redis->run_id_text[0] = '\0';
     redis->run_id.len = 0;
+    redis->repl_id[0] = '\0';
     redis->moving = 0;
     redis->state = NGX_TRV_REDIS_IDLE;   /* the sentinels find no seeker */
 }

@@ -67,6 +67,7 @@ struct ngx_trv_redis_s {
     ngx_msec_t               since;      /* ready */
     ngx_str_t                run_id;
     u_char                   run_id_text[NGX_TRV_REDIS_RUN_ID_LEN + 1];
+    char                     repl_id[NGX_TRV_REDIS_RUN_ID_LEN + 1];
 
     ngx_log_t                quiet;      /* nginx's words go into reason */
     ngx_str_t                reason;

@@ -33,6 +33,8 @@ static char *ngx_http_trv_set_redis(ngx_conf_t *cf, ngx_trv_set_t *set,
     ngx_str_t *value, ngx_uint_t n);
 static char *ngx_http_trv_set_sentinel(ngx_conf_t *cf, ngx_trv_set_t *set,
     ngx_str_t *value, ngx_uint_t n);
+static char *ngx_http_trv_set_replicas(ngx_conf_t *cf, ngx_trv_set_t *set,
+    ngx_str_t *value, ngx_uint_t n);
 static char *ngx_http_trv_set_resolver(ngx_conf_t *cf, ngx_trv_set_t *set,
     ngx_str_t *value, ngx_uint_t n);
 static char *ngx_http_trv_set_replica(ngx_conf_t *cf, ngx_trv_set_t *set,
@@ -60,6 +62,7 @@ static char *ngx_http_trv_set_refuse(ngx_conf_t *cf, ngx_str_t *value,
 static ngx_http_trv_set_directive_t  ngx_http_trv_set_directives[] = {
     { ngx_string("redis"), 8, ngx_http_trv_set_redis },
     { ngx_string("sentinel"), 24, ngx_http_trv_set_sentinel },
+    { ngx_string("read_from"), 16, ngx_http_trv_set_replicas },
     { ngx_string("resolver"), 16, ngx_http_trv_set_resolver },
     { ngx_string("replica"), 1, ngx_http_trv_set_replica },
     { ngx_string("prefix"), 1, ngx_http_trv_set_prefix },
@@ -328,6 +331,18 @@ ngx_http_trv_set_sentinel(ngx_conf_t *cf, ngx_trv_set_t *set, ngx_str_t *value,
     }
 
     return ngx_trv_sentinel_conf_parse(cf, &set->redis, value, n);
+}
+
+
+static char *
+ngx_http_trv_set_replicas(ngx_conf_t *cf, ngx_trv_set_t *set, ngx_str_t *value,
+    ngx_uint_t n)
+{
+    if (set->redis.nreplicas) {
+        return "is duplicate";
+    }
+
+    return ngx_trv_replicas_conf_parse(cf, &set->redis, value, n);
 }
 
 

@@ -548,7 +548,8 @@ trv_play_turn(trv_play_t *play)
         if (!play->up[link]) {
             play->up[link] = true;
             trv_follow_up(play->follow, link,
-                          run_ids[(what & 0xc0) == 0xc0]);
+                          run_ids[(what & 0xc0) == 0xc0],
+                          what & 0x20 ? run_ids[0] : "");
         }
 
         break;

@@ -35,6 +35,28 @@
       'return TRV_CAUSE_NONE;',
       'unit/trv_follow_test' ],
 
+    [ 'the log of any replica is read',
+      'src/core/trv_follow.c',
+      'if (strcmp(f->tail_repl_id, f->hb.repl_id) != 0) {',
+      'if (0) {',
+      't/read_from.t' ],
+
+    [ 'a replica that does not fit is not left',
+      'src/core/trv_follow.c',
+      'f->drop[TRV_LINK_TAIL] = true;
+    }
+}',
+      '(void) f;
+    }
+}',
+      'unit/trv_follow_test' ],
+
+    [ 'what is read from a replica is not looked at when it has lost its master',
+      'src/event/ngx_trv_redis_greet.c',
+      '&& strstr(text, "master_link_status:up") == NULL)',
+      '&& text == NULL)',
+      't/read_from.t' ],
+
     # heartbeat and contact
 
     [ 'a replica of Redis is followed',

@@ -34,6 +34,7 @@ typedef struct {
     int              sent[TRV_SCRIPT_N];
     int              dropped;            /* links that would not do */
     int              renewed;
+    const char      *replica_of;         /* of the tail, which is elsewhere */
     char             notes[4096];
 } trv_edge_t;
 
@@ -360,7 +361,13 @@ trv_edge_connect(trv_edge_t *e, trv_link_e link)
     snprintf(run_id, sizeof(run_id), "%s", p + 7);
     freeReplyObject(reply);
 
-    trv_follow_up(e->follow, link, run_id);
+    if (link == TRV_LINK_TAIL && e->replica_of) {
+        run_id[0] = run_id[0] == '0' ? '1' : '0';
+        trv_follow_up(e->follow, link, run_id, e->replica_of);
+        return;
+    }
+
+    trv_follow_up(e->follow, link, run_id, "");
 }
 
 
@@ -1097,6 +1104,59 @@ trv_follow_trusts_no_tail_alone(void **state)
 }
 
 
+/* the tail at another server: only where that is a replica of this Redis */
+
+static void
+trv_follow_reads_from_a_replica_of_its_redis(void **state)
+{
+    int          turns;
+    char         repl_id[TRV_RUN_ID_LEN + 1];
+    trv_edge_t  *e = &trv_edges[0];
+    redisReply  *reply;
+
+    (void) state;
+
+    reply = redisCommand(trv_client, "INFO replication");
+    snprintf(repl_id, sizeof(repl_id), "%s",
+             strstr(reply->str, "master_replid:") + 14);
+    freeReplyObject(reply);
+
+    trv_edge_open(e, "edge-1");
+    e->replica_of = "";
+
+    trv_edge_run(e, 300);
+    assert_non_null(strstr(e->notes, "at two Redis servers"));
+    assert_true(e->dropped > 0);
+    assert_int_equal(e->sent[TRV_SCRIPT_NONE], 0);
+
+    e->replica_of = "ffffffffffffffffffffffffffffffffffffffff";
+    trv_edge_run(e, 300);
+    assert_non_null(strstr(e->notes, "another replication id"));
+    assert_int_equal(e->sent[TRV_SCRIPT_NONE], 0);
+
+    e->replica_of = repl_id;
+    trv_edges_settle(e, 1, 3500, 3510, 10);
+    e->dropped = 0;
+    trv_revoke(9200, 9210, "1");
+    trv_edges_resettle(e, 1, 9200, 9210);
+    assert_int_equal(e->dropped, 0);
+    assert_true(e->sent[TRV_SCRIPT_NONE] > 0);
+
+    /* what does not fit may be its fault: it is left, and connected anew */
+
+    trv_redis_number("XADD {" PREFIX "}:log * prev 1-1 ids %s:" FOREVER,
+                     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+
+    for (turns = 0; turns < 1000 && e->dropped == 0; turns++) {
+        trv_edge_run(e, 1);
+    }
+
+    assert_int_equal(e->dropped, 1);
+    trv_edges_resettle(e, 1, 9200, 9210);
+    assert_int_equal(e->dropped, 1);
+}
+
+
 /* turns in which nothing is heard of the tail, until a heartbeat was */
 
 static void
@@ -1379,6 +1439,7 @@ main(void)
         TRV_TEST(trv_follow_renews_a_tail_that_waits_in_vain),
         TRV_TEST(trv_follow_survives_another_redis),
         TRV_TEST(trv_follow_trusts_no_tail_alone),
+        TRV_TEST(trv_follow_reads_from_a_replica_of_its_redis),
         TRV_TEST(trv_follow_grows_while_a_merge_scans),
         TRV_TEST(trv_follow_measures),
         TRV_TEST(trv_follow_contact_is_when_it_asked),

@@ -183,6 +183,9 @@ sub start {
     if ($self->{daemon}) {
         waitpid $pid, 0;
         die "nginx does not start:\n" . $self->last_lines if $?;
+
+        # which is written by the daemon, after this has ended
+        TRV::wait_for(20, sub { -s "$self->{dir}/nginx.pid" });
         $self->pid_read;
     }
 
