@@ -184,9 +184,9 @@ sub start {
         waitpid $pid, 0;
         die "nginx does not start:\n" . $self->last_lines if $?;
 
-        # which is written by the daemon, after this has ended
-        TRV::wait_for(20, sub { -s "$self->{dir}/nginx.pid" });
-        $self->pid_read;
+        # the file is written by the daemon itself, a moment later
+        TRV::wait_for(20, sub { eval { $self->pid_read } && $self->running })
+            or die "no pid file\n";
     }
 
     TRV::wait_for(20, sub {
