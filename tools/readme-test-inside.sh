@@ -25,10 +25,11 @@ wait_for() {
 }
 
 
-# two commands: the second one with all that it says to try
+# two commands: the first one with all that it says to try; the second one is
+# what this is part of
 
-test "$(commands sh 1)" = 'make
-make demo' || fail "README.md begins with other commands"
+test "$(commands sh 1)" = 'make demo
+make test' || fail "README.md begins with other commands"
 prove -Q t/demo.t || fail "make demo, and what it says to try"
 ok "make demo, and what it says to try"
 

@@ -20,7 +20,7 @@ git ls-files -z | xargs -0 cp --parents -t "$root/root/clone"
 inside sh -c 'apt-get -q update && apt-get -q install -y --no-install-recommends git make openssl' \
     > "$work/apt.log" 2>&1 || { tail -5 "$work/apt.log" >&2; exit 1; }
 
-# the first thing that it says; with the network, as packages are installed
+# what its commands begin with; with the network, as packages are installed
 inside sh -c 'cd ~/clone && make' > "$work/make.log" 2>&1 \
     || { tail -5 "$work/make.log" >&2; exit 1; }
 echo "ok - make"
