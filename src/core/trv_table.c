@@ -80,6 +80,18 @@ trv_table_slot(uint64_t group, uint64_t match)
 }
 
 
+static inline void
+trv_table_prefetch(const trv_table_t *t, uint64_t group)
+{
+    const trv_id_t  *ids;
+
+    ids = &t->ids[group * TRV_TABLE_GROUP];
+
+    __builtin_prefetch(ids);
+    __builtin_prefetch(ids + TRV_TABLE_GROUP / 2);
+}
+
+
 /* the first slot in the group that has the id: TRV_OK or TRV_DECLINED */
 
 static inline trv_rc_e
@@ -107,6 +119,10 @@ trv_table_lookup(const trv_table_t *t, const trv_id_t *id)
     trv_table_home_t  home;
 
     home = trv_table_home(t, id);
+
+    /* the ids of the group, which a hit needs, come together with its tags */
+
+    trv_table_prefetch(t, home.group);
 
     for (n = t->probes; n != 0; n--) {
 

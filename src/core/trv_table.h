@@ -14,7 +14,8 @@
  * A tag is one byte of the hash of the id, 0 for an empty slot; the tags of a
  * group are one word.  A lookup of what is not in mostly ends after one word
  * of tags, and these are small enough to stay in the caches and the TLB: the
- * ids, which are not, are looked at where a tag is equal.
+ * ids, which are not, are fetched at the same time and looked at where a tag is
+ * equal.
  *
  * The writer stores the day and the id, then publishes the word of tags with
  * release order; a reader loads it with acquire order, so behind a tag it sees
