@@ -43,10 +43,18 @@ sub family {
 
 sub demo_dirs { grep { -d } glob dir() . '/trv-*' }
 
+# who has a file of a demo open, deleted or not
+sub holders {
+    my $own = qr{^\Q${\ dir() }\E/trv-};
+    return grep { grep { (readlink // '') =~ $own } glob "$_/fd/*" }
+           glob '/proc/[0-9]*';
+}
+
 sub is_gone {
     my ($demo, $pids, $name) = @_;
     ok($demo->wait_end(30), "$name: it ends");
     is(join(' ', grep { kill 0, $_ } @$pids), '', "$name: all processes, too");
+    is(join(' ', holders()), '', "$name: nobody has its files");
     is(join(' ', demo_dirs()), '', "$name: its directory is gone");
 }
 
@@ -90,6 +98,7 @@ cmp_ok(@tokens, '>=', 3, 'it shows tokens');
 my ($dir) = demo_dirs();
 is(join(' ', grep { system('grep', '-rqF', '--', $_, $dir) == 0 } @tokens),
    '', 'none of them is in any file');
+cmp_ok(scalar holders(), '>=', 10, 'its processes have files there');
 
 my @pids = family($demo->{pid});
 cmp_ok(@pids, '>=', 11, 'processes: ' . @pids);

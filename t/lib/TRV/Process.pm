@@ -120,8 +120,13 @@ sub end_by {
     my ($self, $signal, $seconds) = @_;
     return 1 unless $self->running;
     $self->signal('CONT');
-    $self->signal($signal);
-    return 1 if $self->wait_end($seconds);
+
+    # an nginx that has only just started may wait before it looks at the first
+    for (1 .. $seconds) {
+        $self->signal($signal);
+        return 1 if $self->wait_end(1);
+    }
+
     $self->signal('KILL');
     $self->wait_end(5);
     return 0;
