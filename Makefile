@@ -80,7 +80,7 @@ TEST_CFLAGS    := -std=gnu11 -g -O1 -fno-omit-frame-pointer \
 TEST_LIBS      := -lcmocka -ljansson -lhiredis -lcrypto -lpthread
 
 CORE           := $(wildcard src/core/*.c)
-HEADERS        := $(wildcard src/core/*.h t/unit/*.h)
+HEADERS        := $(wildcard src/core/*.h t/unit/*.h t/fuzz/*.h)
 
 FLAGS_unit     := -fsanitize=address,undefined -fno-sanitize-recover=all
 FLAGS_stress   := -O2

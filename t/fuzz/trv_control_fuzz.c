@@ -4,7 +4,6 @@
  * Odd first byte: the whole file; even: what follows a good head.
  */
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "trv_control.h"
+#include "trv_fuzz_dir.h"
 #include "trv_writer.h"
 
 
@@ -25,24 +25,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static char  trv_path[] = "replica-XXXXXX";     /* of the current one */
 
 
-/* what the run before has left */
-
-static void
-trv_dir_empty(void)
-{
-    DIR            *dir;
-    struct dirent  *entry;
-
-    dir = opendir(trv_path);
-
-    while ((entry = readdir(dir)) != NULL) {
-        (void) unlinkat(dirfd(dir), entry->d_name, 0);
-    }
-
-    closedir(dir);
-}
-
-
 static void
 trv_file_write(const uint8_t *data, size_t size)
 {
@@ -51,7 +33,7 @@ trv_file_write(const uint8_t *data, size_t size)
     struct stat     st;
     trv_control_t  *control;
 
-    trv_dir_empty();
+    trv_fuzz_dir_empty(trv_path);
     dir = open(trv_path, O_RDONLY|O_DIRECTORY);
     trv_control_name(name);
 
@@ -86,17 +68,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     trv_replica_t        *r;
     trv_replica_state_t   s;
 
-    static bool  made;
-
     if (size == 0) {
         return 0;
-    }
-
-    if (!made) {
-        made = true;
-        if (mkdtemp(trv_path) == NULL) {
-            abort();
-        }
     }
 
     trv_file_write(data, size);

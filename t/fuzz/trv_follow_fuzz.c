@@ -8,13 +8,13 @@
  * right and wrong values, and now and then a part of one is any reply at all.
  */
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "trv_follow.h"
+#include "trv_fuzz_dir.h"
 #include "trv_fuzz_reply.h"
 
 
@@ -350,36 +350,11 @@ trv_answer(trv_play_t *play, const trv_command_t *command)
 /* the play */
 
 static void
-trv_dir_empty(void)
-{
-    DIR            *dir;
-    struct dirent  *entry;
-
-    dir = opendir(trv_path);
-
-    while ((entry = readdir(dir)) != NULL) {
-        (void) unlinkat(dirfd(dir), entry->d_name, 0);
-    }
-
-    closedir(dir);
-}
-
-
-static void
 trv_play_open(trv_play_t *play)
 {
     trv_follow_conf_t  conf;
 
-    static bool  made;
-
-    if (!made) {
-        made = true;
-        if (mkdtemp(trv_path) == NULL) {
-            abort();
-        }
-    }
-
-    trv_dir_empty();
+    trv_fuzz_dir_empty(trv_path);
 
     play->replica = trv_replica_open(trv_path);
     (void) trv_replica_refresh(play->replica);
