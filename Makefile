@@ -22,8 +22,8 @@ TEST_PACKAGES  := libcmocka-dev redis-tools clang libclang-rt-14-dev dpkg-dev \
                   universal-ctags valgrind prometheus chromium \
                   fonts-dejavu-core node=nodejs npm=npm
 
-.PHONY: all packages test-packages module next unit fuzz fuzz_nginx sanitized \
-        browser test soak mutants bench bench-quick bench-programs deb \
+.PHONY: all packages test-packages module next unit fuzz fuzz-programs \
+        fuzz_nginx sanitized browser test soak mutants bench bench-quick bench-programs deb \
         deb-test docker-test readme-test demo clean
 
 all: packages
@@ -112,7 +112,7 @@ $(eval $(call flavour,fuzz,fuzz,-fsanitize=fuzzer))
 
 unit: $(UNIT)
 
-fuzz: $(FUZZ)
+fuzz-programs: $(FUZZ)
 
 # the target that has a whole nginx in it, out of what the sanitized one is
 # made of
@@ -125,12 +125,21 @@ $(FUZZ_NGINX): t/fuzz/ngx_http_trv_access_fuzz.c $(SANITIZED)
 	@mkdir -p $(@D)
 	bash t/lib/build_fuzz_nginx.sh $(BUILD)/sanitized/source $< $@
 
+# all of them, for longer than the tests do: make fuzz SECONDS=600
+
+SECONDS        := 60
+
+fuzz: test-packages
+	@$(MAKE) --no-print-directory -j$$(nproc) fuzz-programs > /dev/null
+	@$(MAKE) --no-print-directory fuzz_nginx
+	TRV_FUZZ_SECONDS=$(SECONDS) $(PROVE) -v t/fuzz
+
 
 # t/unit and t/fuzz run the programs, t/*.t is about behaviour: once with the
 # distribution's nginx, once with one that watches every byte
 
 test: test-packages
-	@$(MAKE) --no-print-directory -j$$(nproc) module next unit fuzz $(BUILD)/bench/check > /dev/null
+	@$(MAKE) --no-print-directory -j$$(nproc) module next unit fuzz-programs $(BUILD)/bench/check > /dev/null
 	@$(MAKE) --no-print-directory fuzz_nginx browser
 	$(PROVE) -j$$(nproc) -r t
 	TRV_NGINX=$(SANITIZED) $(PROVE) -j$$(nproc) t

@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 
-# Each fuzz target for a while, from the inputs in corpus/.
+# Each fuzz target for a while, from the inputs in t/corpus/.
 
 use strict;
 use warnings;
@@ -25,9 +25,9 @@ ok(@targets >= 7, 'there are targets');
 
 for my $target (@targets) {
     my $dir = File::Temp->newdir('trv-XXXXXX', @tmp);
-    my @corpus = grep { -d } "$FindBin::Bin/corpus/$target";
+    my @corpus = grep { -d } "$FindBin::Bin/../corpus/$target";
     my @words = map { "-dict=$_" }
-                grep { -e } "$FindBin::Bin/corpus/$target.dict";
+                grep { -e } "$FindBin::Bin/../corpus/$target.dict";
 
     chdir $dir;
     mkdir 'found';
