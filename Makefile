@@ -23,8 +23,8 @@ TEST_PACKAGES  := libcmocka-dev redis-tools clang libclang-rt-14-dev dpkg-dev \
                   fonts-dejavu-core node=nodejs npm=npm
 
 .PHONY: all packages test-packages module next unit fuzz fuzz-programs \
-        fuzz_nginx sanitized browser test soak mutants bench bench-quick bench-programs deb \
-        deb-test docker-test readme-test demo clean
+        fuzz_nginx sanitized browser test soak mutants bench bench-quick \
+        bench-programs deb deb-test docker-test readme-test demo clean
 
 all: packages
 	@$(MAKE) --no-print-directory module

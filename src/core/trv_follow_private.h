@@ -127,6 +127,17 @@ void trv_measure_clock(trv_follow_t *f, uint64_t now_ms);
 void trv_measure_policy(trv_follow_t *f);
 void trv_measure_delay(trv_follow_t *f, uint64_t entered_ms);
 
+/*
+ * trv_follow_tail.c: the tail link, as trv_follow_next(), trv_follow_reply()
+ * and trv_follow_work() say; whether it is at another server than the
+ * heartbeat is.
+ */
+trv_rc_e trv_follow_tail_next(trv_follow_t *f, const trv_command_t **command,
+    uint32_t *timeout_ms);
+void trv_follow_tail_reply(trv_follow_t *f, struct redisReply *reply);
+trv_rc_e trv_follow_tail_work(trv_follow_t *f, size_t n);
+bool trv_follow_apart(const trv_follow_t *f);
+
 /* trv_follow_merge.c: begins a merge if one is due; false: not now */
 bool trv_follow_merge_start(trv_follow_t *f, uint64_t now_ms);
 void trv_follow_merge_reply(trv_follow_t *f, struct redisReply *reply,

@@ -71,8 +71,8 @@ typedef void (*ngx_trv_redis_state_pt)(void *data);
 
 /*
  * The arguments of the directives "redis", "sentinel" and "read_from".  The
- * files that they name are read.  NGX_CONF_OK, or NGX_CONF_ERROR after logging what is wrong
- * with which value.
+ * files that they name are read.  NGX_CONF_OK, or NGX_CONF_ERROR after logging
+ * what is wrong with which value.
  */
 char *ngx_trv_redis_conf_parse(ngx_conf_t *cf, ngx_trv_redis_conf_t *rcf,
     ngx_str_t *value, ngx_uint_t n);

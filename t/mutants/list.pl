@@ -36,7 +36,7 @@
       'unit/trv_follow_test' ],
 
     [ 'the log of any replica is read',
-      'src/core/trv_follow.c',
+      'src/core/trv_follow_tail.c',
       'if (strcmp(f->tail_repl_id, f->hb.repl_id) != 0) {',
       'if (0) {',
       't/read_from.t' ],
@@ -378,7 +378,7 @@
       't/confirmed.t' ],
 
     [ 'a merge entry moves the position',
-      'src/core/trv_follow.c',
+      'src/core/trv_follow_tail.c',
       'if (f->cause == TRV_CAUSE_NONE && !f->doubted) {',
       'if (f->cause == TRV_CAUSE_NONE) {',
       'unit/trv_follow_test' ],
