@@ -112,7 +112,7 @@ my %refused_sets = (
     'redis redis://1.2.3.4; replica /r; read_from u@1.2.3.5;' =>
         'invalid "read_from" address "u@1.2.3.5": it is host:port or unix:/',
     'redis redis://1.2.3.4; replica /r; read_from 1.2.3.5/1;' =>
-        'invalid "read_from" address "1.2.3.5/1": it is host:port',
+        'invalid "read_from" address "1.2.3.5/1": only in "redis"',
     'redis redis://1.2.3.4; replica /r; read_from s1;' =>
         'invalid "read_from" address "s1": a host name needs',
     'redis redis://1.2.3.4; replica /r; read_from 1.2.3.5:99999;' =>

@@ -21,7 +21,7 @@
 #include <string.h>
 #include <hiredis/hiredis.h>
 
-#include "trv_follow_private.h"
+#include "trv_judge.h"
 
 
 #define TRV_FOLLOW_PRUNE        "250"    /* revocations, and token records, a

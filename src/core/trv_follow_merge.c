@@ -9,7 +9,7 @@
 #include <string.h>
 #include <hiredis/hiredis.h>
 
-#include "trv_follow_private.h"
+#include "trv_judge.h"
 
 
 #define TRV_FOLLOW_BACKOFF_MS   1000     /* between merges that do not help */

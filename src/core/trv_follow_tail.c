@@ -7,7 +7,7 @@
 #include <string.h>
 #include <hiredis/hiredis.h>
 
-#include "trv_follow_private.h"
+#include "trv_judge.h"
 
 
 #define TRV_FOLLOW_COUNT  "32"           /* entries of one XREAD: at most 1.4

@@ -21,7 +21,7 @@
 
 #include <string.h>
 
-#include "trv_follow_private.h"
+#include "trv_judge.h"
 
 
 #define TRV_JUDGE_UNBORN_MS  3000        /* an edge with data comes first */

@@ -200,12 +200,11 @@ ngx_trv_replicas_conf_parse(ngx_conf_t *cf, ngx_trv_redis_conf_t *rcf,
             return NGX_CONF_ERROR;
         }
 
-        if ((scheme != NGX_TRV_SCHEME_NONE && scheme != NGX_TRV_SCHEME_UNIX)
+        if (scheme == NGX_TRV_SCHEME_REDIS || scheme == NGX_TRV_SCHEME_REDISS
             || replica->user.len)
         {
             return ngx_trv_redis_conf_refuse(cf, replica, "it is host:port or "
-                                             "unix:/path, all else is as in "
-                                             "\"redis\"");
+                                             "unix:/path");
         }
     }
 
@@ -327,21 +326,20 @@ static char *
 ngx_trv_replicas_conf_init(ngx_conf_t *cf, ngx_trv_redis_conf_t *rcf)
 {
     ngx_uint_t             i;
-    ngx_trv_redis_conf_t   replica;
+    ngx_trv_redis_conf_t   own, *replica;
 
     for (i = 0; i < rcf->nreplicas; i++) {
-        replica = *rcf;
+        replica = &rcf->replicas[i];
+        own = *replica;
 
-        replica.url = rcf->replicas[i].url;
-        replica.place = rcf->replicas[i].place;
-        replica.is_replica = 1;
-        replica.sentinel = NULL;
-        replica.replicas = NULL;
-        replica.nreplicas = 0;
+        *replica = *rcf;
+        replica->url = own.url;
+        replica->place = own.place;
+        replica->is_replica = 1;
+        replica->sentinel = NULL;
+        replica->nreplicas = 0;
 
-        rcf->replicas[i] = replica;
-
-        if (ngx_trv_redis_conf_place(cf, &rcf->replicas[i]) != NGX_CONF_OK) {
+        if (ngx_trv_redis_conf_place(cf, replica) != NGX_CONF_OK) {
             return NGX_CONF_ERROR;
         }
     }
@@ -437,11 +435,9 @@ ngx_trv_redis_conf_url(ngx_conf_t *cf, ngx_trv_redis_conf_t *rcf,
     if (p) {
         rcf->db = ngx_atoi(p + 1, end - p - 1);
         if (rcf->db == NGX_ERROR || rcf->is_sentinel || rcf->is_replica) {
-            return ngx_trv_redis_conf_refuse(cf, rcf, rcf->is_sentinel
-                                             || rcf->is_replica
-                                             ? "it is host:port"
-                                             : "after the \"/\" comes the "
-                                               "number of a database");
+            return ngx_trv_redis_conf_refuse(cf, rcf, "only in \"redis\" the "
+                                             "number of a database may come "
+                                             "after a \"/\"");
         }
 
         end = p;
@@ -557,7 +553,6 @@ ngx_trv_redis_conf_password(ngx_conf_t *cf, ngx_trv_redis_conf_t *rcf,
     }
 
     n = ngx_read_fd(fd, buf, sizeof(buf));
-
     if (n == -1) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
                            ngx_read_fd_n " \"%V\" failed", file);
@@ -576,8 +571,8 @@ ngx_trv_redis_conf_password(ngx_conf_t *cf, ngx_trv_redis_conf_t *rcf,
     }
 
     if (len == 0 || len == sizeof(buf)) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "no password in the first line of \"%V\"", file);
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "no password in the first "
+                           "line of \"%V\"", file);
         return NGX_CONF_ERROR;
     }
 
