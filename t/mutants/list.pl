@@ -9,7 +9,7 @@
       'src/core/trv_tail.c',
       'trv_position_cmp(&t->entry.prev, &t->position) != 0;',
       'trv_position_cmp(&t->entry.prev, &t->position) > 1;',
-      'unit/trv_follow_test' ],
+      'unit/trv_follow_merge_test' ],
 
     [ 'an entry that does not parse ends the reading',
       'src/core/trv_tail.c',
@@ -21,7 +21,7 @@
       'src/core/trv_judge.c',
       'return TRV_CAUSE_BEHIND;',
       'return TRV_CAUSE_NONE;',
-      'unit/trv_follow_test' ],
+      'unit/trv_follow_merge_test' ],
 
     [ 'another replication id is believed',
       'src/core/trv_judge.c',
@@ -33,7 +33,7 @@
       'src/core/trv_judge.c',
       'return TRV_CAUSE_STUCK;',
       'return TRV_CAUSE_NONE;',
-      'unit/trv_follow_test' ],
+      'unit/trv_follow_merge_test' ],
 
     [ 'the log of any replica is read',
       'src/core/trv_follow_tail.c',
@@ -65,7 +65,7 @@
       'src/core/trv_judge.c',
       'if (fits && trv_digest_equal(&total, &f->hb.total)) {',
       'if (fits) {',
-      'unit/trv_follow_test' ],
+      'unit/trv_follow_merge_test' ],
 
     [ 'revocations that are gone from Redis are not noticed',
       'src/core/trv_judge.c',
@@ -436,7 +436,7 @@
       'src/core/trv_follow.c',
       '|| (tail != TRV_OK && trv_writer_scanned(f->replica)))',
       '|| tail != TRV_OK)',
-      'unit/trv_follow_test' ],
+      'unit/trv_follow_merge_test' ],
 
     [ 'an edge that was away is ready at once',
       'src/core/trv_writer.c',
@@ -486,7 +486,7 @@
       'src/core/trv_follow_merge.c',
       'f->retry_ms = f->retry_ms ? f->retry_ms * 2 : TRV_FOLLOW_RETRY_MS;',
       'f->retry_ms = TRV_FOLLOW_RETRY_MS;',
-      'unit/trv_follow_test' ],
+      'unit/trv_follow_merge_test' ],
 
     [ 'a tail that waits in vain is a lost link',
       'src/core/trv_follow.c',
