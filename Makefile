@@ -190,8 +190,8 @@ mutants: test-packages
 
 # measurements: bench/README.md; what is built for them is built as the module
 
-BENCH          := $(addprefix $(BUILD)/bench/,check tokens watch hold.so \
-                                              ngx_http_trv_probe_module.so)
+BENCH          := $(addprefix $(BUILD)/bench/,check tokens watch call counters \
+                              hold.so ngx_http_trv_probe_module.so)
 
 BENCH_PACKAGES := wrk haproxy libnginx-mod-http-lua libnginx-mod-http-js \
                   lua-nginx-redis lua-resty-core linux-perf util-linux
@@ -202,7 +202,7 @@ $(BUILD)/bench/core/%.o: src/core/%.c $(HEADERS)
 	@mkdir -p $(@D)
 	$(CC) $(BENCH_CFLAGS) -fPIC -c -o $@ $<
 
-$(BUILD)/bench/%.so: bench/%.c
+$(BUILD)/bench/%.so: bench/%.c bench/clock.h
 	@mkdir -p $(@D)
 	$(CC) $(BENCH_CFLAGS) -shared -fPIC -o $@ $<
 
@@ -213,6 +213,17 @@ $(BUILD)/bench/%: bench/%.c bench/tokens.h \
                   $(CORE:src/core/%.c=$(BUILD)/bench/core/%.o)
 	$(CC) $(BENCH_CFLAGS) -o $@ $(filter-out %.h,$^) \
 	    -lcrypto -lhiredis -ljansson
+
+$(BUILD)/bench/call: bench/call.c bench/clock.h
+	@mkdir -p $(@D)
+	$(CC) $(BENCH_CFLAGS) -o $@ $< -lssl -lcrypto -lpthread
+
+# has nginx's own types and the counters of src/event
+$(BUILD)/bench/counters: bench/counters.c bench/clock.h $(MODULE)
+	@mkdir -p $(@D)
+	$(CC) $(BENCH_CFLAGS) -Isrc/event $(addprefix -I$(BUILD)/nginx/,\
+	    src/core src/event src/event/modules src/os/unix objs) \
+	    -o $@ $< -lpthread
 
 bench-programs: module $(BENCH)
 

@@ -14,8 +14,9 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "clock.h"
 
 
 static volatile uint64_t  *bench_words;
@@ -36,17 +37,6 @@ bench_hold_init(void)
         bench_words = mmap(NULL, 4096, PROT_READ|PROT_WRITE, MAP_SHARED, fd, 0);
         close(fd);
     }
-}
-
-
-static uint64_t
-bench_ns(clockid_t clock)
-{
-    struct timespec  ts;
-
-    clock_gettime(clock, &ts);
-
-    return (uint64_t) ts.tv_sec * 1000000000 + (uint64_t) ts.tv_nsec;
 }
 
 
