@@ -1,6 +1,6 @@
 package Bench;
 
-# What all measurements share: programs, pinned processes, CPU time, wrk,
+# What all measurements share: programs, pinned processes, CPU time, the load,
 # medians and tables.
 
 use strict;
@@ -13,15 +13,30 @@ use Time::HiRes 'time';
 use lib "$FindBin::Bin/../t/lib";
 use TRV;
 
-our @EXPORT = qw(quick program capture shell pin cpu_ns
+our @EXPORT = qw(quick sizes program capture shell pin cpu_ns
                  median lowest highest spread table heading note
-                 tokens load_redis call_load);
+                 tokens load_redis load_start load_end call_load);
 
 our $CPU_SERVER = 0;             # the worker that is measured
 our $CPU_CLIENT = 1;             # all that loads it
 
 
 sub quick { $ENV{BENCH_QUICK} ? 1 : 0 }
+
+# sizes of sets, or those that BENCH_SIZES names: as far as there is memory for
+# so many bytes a revocation
+sub sizes {
+    my ($bytes, @sizes) = @_;
+
+    my ($kb) = slurp('/proc/meminfo') =~ /^MemAvailable:\s+(\d+)/m;
+    @sizes = split ' ', $ENV{BENCH_SIZES} if $ENV{BENCH_SIZES};
+
+    my @large = grep { $_ * $bytes > $kb * 1024 } @sizes;
+    note(sprintf '- this machine does not hold %s: %.1f GB are free', $_,
+         $kb / 1e6) for @large;
+    return grep { $_ * $bytes <= $kb * 1024 } @sizes;
+}
+
 
 sub program { "$FindBin::Bin/../build/bench/$_[0]" }
 
@@ -125,23 +140,50 @@ sub load_redis {
 }
 
 
-# runs wrk against a worker: a hash of what it saw, with CPU per call
-sub call_load {
-    my ($worker, $url, $list, %options) = @_;
+# calls a server with these tokens, in the background; options: seconds,
+# connections, client: of call.c (h1, h2) in place of wrk
+sub load_start {
+    my ($url, $list, %options) = @_;
 
     my $seconds = $options{seconds} || 1;
     my $connections = $options{connections} || 16;
-    my $before = cpu_ns($worker);
-    my $text = capture('taskset', '-c', $CPU_CLIENT, 'wrk', '-t1',
-                       "-c$connections", "-d${seconds}s", '--timeout', '5s',
-                       '-s', "$FindBin::Bin/call.lua", $url, '--', $list);
-    my $cpu = cpu_ns($worker) - $before;
+    my ($port, $path) = $url =~ m{:(\d+)(/.*)};
+
+    my @command = $options{client}
+        ? (program('call'), $options{client}, $port, $path, $list, $seconds,
+           $connections)
+        : ('wrk', '-t1', "-c$connections", "-d${seconds}s", '--timeout', '5s',
+           '-s', "$FindBin::Bin/call.lua", $url, '--', $list);
+
+    my $pid = open my $out, '-|', 'taskset', '-c', $CPU_CLIENT, @command
+        or die "taskset: $!\n";
+    return { pid => $pid, out => $out };
+}
+
+
+# waits for it: a hash of what it saw
+sub load_end {
+    my ($load) = @_;
+
+    my $out = $load->{out};
+    my $text = join '', <$out>;
+    close $out;
 
     my %seen;
-    @seen{qw(calls refused failed seconds p50 p99)} =
-        split ' ', $text =~ /^bench (.*)/m ? $1 : die "wrk says:\n$text";
-    $seen{cpu} = $cpu / 1000 / ($seen{calls} || 1);
+    @seen{qw(calls refused failed seconds p50 p99 again longest)} =
+        split ' ', $text =~ /^bench (.*)/m ? $1 : die "the load says:\n$text";
     return \%seen;
+}
+
+
+# both, with the CPU of the server's worker per call
+sub call_load {
+    my ($worker, $url, $list, %options) = @_;
+
+    my $before = cpu_ns($worker);
+    my $seen = load_end(load_start($url, $list, %options));
+    $seen->{cpu} = (cpu_ns($worker) - $before) / 1000 / ($seen->{calls} || 1);
+    return $seen;
 }
 
 1;

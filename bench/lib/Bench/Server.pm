@@ -18,7 +18,8 @@ use Bench;
 my $n = 0;
 
 
-# options: conf (file), cpu, seconds to start, and what the file has in % signs
+# options: conf (file), cpu, seconds to start, tls (a certificate, for servers
+# that are to answer https and h2 as well), and what the file has in % signs
 sub new {
     my ($class, %options) = @_;
 
@@ -28,8 +29,11 @@ sub new {
     my $self = bless { cpu => $Bench::CPU_SERVER, seconds => 30,
                        PORT => free_port(), LOG_LEVEL => 'error',
                        MODULE => module_path(), REPLICA => "$dir/replica",
+                       LISTEN => '',
                        %options, DIR => $dir,
                        log => "$dir/error.log" }, $class;
+
+    $self->listen_tls if $self->{tls};
 
     $self->{command} = $self->{conf} =~ /\.cfg$/
         ? [ 'haproxy', '-f', $self->fill($self->{conf}) ]
@@ -38,6 +42,32 @@ sub new {
     push @TRV::started, $self;
     $self->start;
     return $self;
+}
+
+
+# the API behind all of them; {world} is what they want to know of it
+sub backend {
+    my ($class, %options) = @_;
+
+    my $dir = dir();
+    mkdir "$dir/www";
+    spew("$dir/www/file", "ok\n");
+    my %world = (WWW => "$dir/www", API => "$dir/api.sock");
+
+    return $class->new(conf => 'api.conf', cpu => $Bench::CPU_CLIENT, %world,
+                       MAP => spew("$dir/map-none", ''), MAP_BUCKET => 128,
+                       %options, world => \%world);
+}
+
+
+sub listen_tls {
+    my ($self) = @_;
+
+    @{ $self->{ports} }{qw(https h2)} = (free_port(), free_port());
+    $self->{LISTEN} = "listen 127.0.0.1:$self->{ports}{https} ssl;\n"
+                      . "listen 127.0.0.1:$self->{ports}{h2} ssl http2;\n"
+                      . "ssl_certificate $self->{tls}{file};\n"
+                      . "ssl_certificate_key $self->{tls}{key};\n";
 }
 
 
@@ -79,9 +109,14 @@ sub start {
                                 @{ $self->{command} });
 
     wait_for($self->{seconds}, sub {
-        $self->running or die "it ended:\n" . slurp("$self->{DIR}/stderr.log");
+        $self->running or die 'it ended: ' . slurp("$self->{DIR}/stderr.log");
         $self->{worker} = $self->find_worker;
-    }) or die "no start within $self->{seconds} s\n";
+    });
+
+    if (!$self->{worker}) {
+        $self->end_by('KILL', 5);
+        die "no start within $self->{seconds} s\n";
+    }
 
     pin($self->{cpu}, $self->{worker});
     $self->{started_in} = Time::HiRes::time() - $begin;
@@ -106,7 +141,12 @@ sub answers {
 }
 
 
-sub url { "http://127.0.0.1:$_[0]{PORT}$_[1]" }
+# protocol: https, h2; else it is plain HTTP/1.1
+sub url {
+    my ($self, $path, $protocol) = @_;
+    return "https://127.0.0.1:$self->{ports}{$protocol}$path" if $protocol;
+    return "http://127.0.0.1:$self->{PORT}$path";
+}
 
 
 sub get {

@@ -1,0 +1,37 @@
+#!/usr/bin/perl
+
+# What a check costs calls of other kinds: with tokens like JWTs, over TLS,
+# over HTTP/2.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Bench;
+use Bench::Contest;
+use TRV;
+
+alarm 0;
+
+my $SIZE = quick() ? 1000 : 100000;
+my %KINDS = (
+    43 => [ [ 'HTTP/1.1', {} ],
+            [ 'HTTP/1.1, TLS', { protocol => 'https' } ],
+            [ 'HTTP/2, TLS', { protocol => 'h2', client => 'h2' } ] ],
+    900 => [ [ 'HTTP/1.1', {} ] ],
+);
+
+my $cert = certs()->issue('edge', names => 'DNS:edge');
+
+for my $len (43, 900) {
+    my $contest = Bench::Contest->new(size => $SIZE, len => $len, tls => $cert,
+                                      names => [ 'module', 'map' ]);
+
+    for my $kind (@{ $KINDS{$len} }) {
+        heading("$kind->[0], $len-byte token, $SIZE revocations, a tiny file");
+        $contest->run('/file/file', %{ $kind->[1] });
+    }
+
+    $contest->stop;
+}
