@@ -10,6 +10,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use Bench;
 use Bench::Server;
+use List::Util 'sum0';
 use Time::HiRes qw(time sleep);
 use TRV;
 
@@ -17,17 +18,12 @@ alarm 0;
 
 my $LEN = 43;
 my $TOKENS = 100000;
-my @SIZES = split ' ', $ENV{BENCH_SIZES}
-            || (quick() ? '1000 1000000' : '1000 1000000 10000000');
+my @SIZES = sizes(300, quick() ? 1000000 : (1000, 1000000, 10000000));
 
-mkdir dir() . '/www';
-spew(dir() . '/www/file', "ok\n");
-my %COMMON = (WWW => dir() . '/www', API => dir() . '/api.sock',
-              PROBE => program('ngx_http_trv_probe_module.so'),
-              conf => 'probe.conf');
+my $ROUNDS = quick() ? 1 : 5;           # of reloads
+my $SECONDS = 2;                        # of load around one
 
-Bench::Server->new(%COMMON, conf => 'api.conf', cpu => $Bench::CPU_CLIENT,
-                   MAP => spew(dir() . '/map-none', ''));
+my %WORLD = %{ Bench::Server->backend->{world} };
 
 
 # an edge whose event loop is watched
@@ -36,7 +32,9 @@ sub watched_edge {
     my $file = spew(dir() . '/hold', "\0" x 4096);
     local $ENV{BENCH_HOLD} = $file;
     local $ENV{LD_PRELOAD} = program('hold.so');
-    my $edge = Bench::Server->new(%COMMON, REDIS => $redis->{socket},
+    my $edge = Bench::Server->new(%WORLD, conf => 'probe.conf',
+                                  PROBE => program('ngx_http_trv_probe_module.so'),
+                                  REDIS => $redis->{socket},
                                   LOG_LEVEL => 'notice', %options);
     $edge->{hold} = $file;
     return $edge;
@@ -81,23 +79,74 @@ sub own_memory {
 }
 
 
-sub wrk_in_background {
-    my ($edge, $list, $seconds) = @_;
-    open my $out, '-|', 'taskset', '-c', $Bench::CPU_CLIENT, 'wrk', '-t1',
-        '-c16', "-d${seconds}s", '--timeout', '5s', '-s',
-        "$FindBin::Bin/call.lua", $edge->url('/file/file'), '--', $list
-        or die;
-    return $out;
+# page faults of a process so far: without and with a disk
+sub page_faults {
+    my ($pid) = @_;
+    my @stat = split ' ', slurp("/proc/$pid/stat") =~ s/.*\)//r;
+    return @stat[7, 9];
 }
 
 
-sub wrk_result {
-    my ($out) = @_;
-    my $text = join '', <$out>;
+# a load with a reload in it
+sub reload {
+    my ($server, $list) = @_;
+
+    my $old = $server->{worker};
+    my $load = load_start($server->url('/file/file'), $list,
+                          seconds => $SECONDS, client => 'h1');
+    sleep 0.3;
+    $server->signal('HUP');
+    my $seen = load_end($load);
+
+    wait_for(30, sub {
+        $server->{worker} = $server->find_worker;
+        $server->{worker} && !-e "/proc/$old";
+    }) or die "the old worker does not end\n";
+
+    @$seen{qw(minor major)} = page_faults($server->{worker});
+    return $seen;
+}
+
+
+# rows of this edge and of the same nginx without the module, in turns
+sub reloads {
+    my ($redis, $replica, $size, $list) = @_;
+
+    my @servers = (
+        [ 'nginx, no check', Bench::Server->new(%WORLD, conf => 'none.conf') ],
+        [ "this module, $size",
+          Bench::Server->new(%WORLD, conf => 'module.conf', DRY_RUN => 'off',
+                             REDIS => $redis->{socket},
+                             REPLICA => $replica) ],
+    );
+    $servers[1][1]->wait_ready(60);
+    sleep 3;                            # it counts its entries meanwhile
+
     my %seen;
-    @seen{qw(calls refused failed seconds p50 p99)} =
-        split ' ', $text =~ /^bench (.*)/m ? $1 : die "wrk says:\n$text";
-    return \%seen;
+    for (1 .. $ROUNDS) {
+        for (@servers) {
+            my ($title, $server) = @$_;
+            my $quiet = load_end(load_start($server->url('/file/file'), $list,
+                                            seconds => $SECONDS,
+                                            client => 'h1'));
+            my $seen = reload($server, $list);
+            push @{ $seen{$title} },
+                { %$seen, quiet => $quiet->{p99},
+                  times => $seen->{p99} / $quiet->{p99} };
+        }
+    }
+
+    $_->[1]->stop for @servers;
+
+    return map {
+        my @seen = @{ $seen{ $_->[0] } };
+        my %all = map { my $what = $_; $what => [ map { $_->{$what} } @seen ] }
+                  keys %{ $seen[0] };
+        [ $_->[0], (map { sum0(@{ $all{$_} }) } qw(calls failed again)),
+          (map { spread('%d', @{ $all{$_} }) } qw(quiet p99)),
+          spread('%.2f', @{ $all{times} }), highest(@{ $all{longest} }),
+          map { spread('%d', @{ $all{$_} }) } qw(minor major) ]
+    } @servers;
 }
 
 
@@ -109,8 +158,9 @@ my (@handler, @memory, @start, @grown, @reload);
             'worker\'s own memory, MB' ];
 @start = [ 'revocations', 'from Redis, s', 'longest turn ms (of CPU)',
            'from its own file, s', 'longest turn ms (of CPU)' ];
-@reload = [ 'revocations', 'calls', 'failed', 'p50 us', 'p99 us',
-            'p99 us without' ];
+@reload = [ 'server', 'calls', 'failed', 'sent again', 'p99 us before',
+            'p99 us meanwhile', 'times', 'longest us',
+            'page faults of the new worker', 'from disk' ];
 
 for my $size (@SIZES) {
     my $redis = redis();
@@ -138,15 +188,6 @@ for my $size (@SIZES) {
                     sprintf('%.1f', table_bytes($edge) / $size),
                     sprintf('%.1f', own_memory($edge) / 1e6) ];
 
-    # reload under load
-
-    my $quiet = wrk_result(wrk_in_background($edge, $list, 4));
-    my $load = wrk_in_background($edge, $list, 4);
-    sleep 1.5;
-    $edge->signal('HUP');
-    my $seen = wrk_result($load);
-    push @reload, [ $size, @$seen{qw(calls failed p50 p99)}, $quiet->{p99} ];
-
     $edge->stop;
 
     $began = time;
@@ -156,6 +197,9 @@ for my $size (@SIZES) {
     sleep 3;                            # it counts its entries meanwhile
     my @held_file = held($edge);
     $edge->stop;
+
+    push @reload, reloads($redis, $edge->{REPLICA}, $size, $list)
+        if $size == $SIZES[-1];
     shell("rm -rf $edge->{REPLICA}");
 
     push @start, [ $size, sprintf('%.2f', $from_redis),
@@ -174,7 +218,7 @@ table(@memory);
 heading('Start of an edge');
 table(@start);
 
-heading('Reload under load, the tiny file');
+heading("Reloads under load, the tiny file, $ROUNDS times; p99 of $SECONDS s");
 table(@reload);
 
 
@@ -191,7 +235,8 @@ my $edge = watched_edge($redis);
 $edge->wait_ready(60);
 
 my $seconds = int($size / 100000) + 5;
-my $load = wrk_in_background($edge, tokens(1000, $LEN, $TOKENS), $seconds);
+my $load = load_start($edge->url('/file/file'),
+                      tokens(1000, $LEN, $TOKENS), seconds => $seconds);
 sleep 1;
 handler_times($edge);
 held($edge);
@@ -204,7 +249,8 @@ wait_for($seconds, sub {
 my $took = time - $began;
 my $times = handler_times($edge);
 my @held = held($edge);
-my $seen = wrk_result($load);
+kill 'INT', $load->{pid};               # wrk then says what it saw
+my $seen = load_end($load);
 push @grown, [ 1000, $size, sprintf('%.1f', $took),
                @$seen{qw(calls failed p99)}, us($times->{longest}),
                "$held[0] ($held[1])" ];

@@ -21,10 +21,27 @@ note("- $cpu, Linux " . capture('uname', '-r') =~ s/\n//r
 note('- ' . join ', ', map { (split /\n/, `$_ 2>&1`)[0] }
      'nginx -v', 'openssl version', 'redis-server --version', 'haproxy -v');
 
-heading('The check alone');
-system('taskset', '-c', $Bench::CPU_SERVER, program('check'), 1000, 1000000,
-       quick() ? () : 10000000) == 0 or exit 1;
+my @sizes = sizes(60, 1000, 1000000, quick() ? () : 10000000);
 
-for my $part ('contest.pl', 'edge.pl', 'fleet.pl') {
-    system($^X, "$FindBin::Bin/$part") == 0 or exit 1;
+my @PARTS = (
+    [ 'The check alone', 'taskset', '-c', $Bench::CPU_SERVER,
+      program('check'), @sizes ],
+    [ 'Counters of many workers', program('counters'), 1, 2, 64 ],
+    map { [ "bench/$_", $^X, "$FindBin::Bin/$_" ] }
+        qw(contest.pl calls.pl edge.pl fleet.pl)
+);
+
+my @times = [ 'part', 'minutes' ];
+my $began = time;
+
+for (@PARTS) {
+    my ($title, @command) = @$_;
+    my $from = time;
+
+    heading($title) unless $title =~ m{/};
+    system(@command) == 0 or exit 1;
+    push @times, [ $title, sprintf '%.1f', (time - $from) / 60 ];
 }
+
+heading('How long it took');
+table(@times, [ 'all of it', sprintf '%.1f', (time - $began) / 60 ]);
