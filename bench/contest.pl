@@ -20,8 +20,9 @@ my $LEN = $ENV{BENCH_TOKEN_LEN} || 43;
 my @SIZES = quick() ? 1000 : (0, 1000, 1000000, 10000000);
 
 for my $size (sizes(800, @SIZES)) {
+    my @names = @ARGV ? @ARGV : $size ? () : qw(module dry_run map);
     my $contest = Bench::Contest->new(size => $size, len => $LEN,
-                                      names => @ARGV ? \@ARGV : undef);
+                                      names => \@names);
 
     for my $answer ([ '/file/file', 'a tiny file' ],
                     [ '/api/x', 'a proxied answer' ]) {

@@ -23,7 +23,7 @@
 #include "ngx_trv_stats.h"
 
 
-#define BENCH_COUNTS   2000000           /* of a worker in a round */
+#define BENCH_COUNTS   10000000          /* of a worker in a round */
 #define BENCH_ROUNDS   7
 #define BENCH_WORKERS  64
 

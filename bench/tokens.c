@@ -2,7 +2,9 @@
 /*
  * Tokens, and the commands that fill Redis with their revocations.
  *
- *     tokens list FROM TO LENGTH           the tokens, a line each
+ *     tokens list FROM TO LENGTH [BEFORE BEHIND]
+ *                                          the tokens, a line each, with what
+ *                                          is to be around them
  *     tokens load FROM TO LENGTH PREFIX    for redis-cli --pipe: what the
  *                                          module would have written, without
  *                                          records
@@ -68,13 +70,14 @@ bench_field(const char *key, const char *field, const char *value)
 
 
 static void
-bench_list(uint64_t from, uint64_t to, size_t len)
+bench_list(uint64_t from, uint64_t to, size_t len, const char *before,
+    const char *behind)
 {
     char  text[1024];
 
     for ( /* void */ ; from < to; from++) {
         bench_token(from, text, len);
-        puts(text);
+        printf("%s%s%s\n", before, text, behind);
     }
 }
 
@@ -181,7 +184,8 @@ main(int argc, char **argv)
     }
 
     if (strcmp(argv[1], "list") == 0) {
-        bench_list(from, to, len);
+        bench_list(from, to, len, argc == 7 ? argv[5] : "",
+                   argc == 7 ? argv[6] : "");
 
     } else if (argc == 6 && strcmp(argv[1], "load") == 0) {
         bench_load(from, to, len, argv[5]);

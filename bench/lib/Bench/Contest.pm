@@ -8,7 +8,7 @@ package Bench::Contest;
 #     $contest->run('/file/file');
 #     $contest->stop;
 #
-# new: names (only these contestants), tls (a certificate, see Bench::Server);
+# new: names (only these contestants, none: all), tls (as of Bench::Server);
 # run: what url() of a server wants besides, and how load_start() is to call it.
 
 use strict;
@@ -17,12 +17,11 @@ use warnings;
 use FindBin;
 use Bench;
 use Bench::Server;
-use Time::HiRes 'time';
 use TRV;
 
 my $TOKENS = 100000;
-my $START_SEC = 180;                    # whoever needs longer does not hold it
-my $ROUNDS = $ENV{BENCH_ROUNDS} || (quick() ? 1 : 4);
+my $START_SEC = 240;                    # whoever needs longer does not hold it
+my $ROUNDS = $ENV{BENCH_ROUNDS} || (quick() ? 1 : 3);
 my $WARM = quick() ? 0 : 1;             # rounds before them
 
 my @CONTESTANTS = (
@@ -54,7 +53,7 @@ sub new {
     my $self = bless { %options, servers => {}, notes => [] }, $class;
     my %wanted = map { $_ => 1 } 'none', @{ $options{names} || [] };
 
-    $self->{contestants} = [ grep { !$options{names} || $wanted{ $_->{name} } }
+    $self->{contestants} = [ grep { $wanted{ $_->{name} } || keys %wanted == 1 }
                              @CONTESTANTS ];
     $self->{list} = tokens($self->{size}, $self->{len}, $TOKENS);
 
@@ -63,7 +62,11 @@ sub new {
         MAP => $self->lines(1000, 'map', '"Bearer ', '" 1;'),
         MAP_BUCKET => $self->bucket);
 
-    $self->start($_) for @{ $self->{contestants} };
+    # all at the same time, those first that need nobody else for it
+    my @ours = grep { $_->{conf} eq 'module.conf' } @{ $self->{contestants} };
+    my @others = grep { $_->{conf} ne 'module.conf' } @{ $self->{contestants} };
+    $self->start($_) for @others, @ours;
+    $self->await($_) for @{ $self->{contestants} };
     return $self;
 }
 
@@ -71,35 +74,40 @@ sub new {
 sub start {
     my ($self, $contestant) = @_;
 
-    my ($name, $title) = @$contestant{qw(name title)};
+    my ($name, $most, $prepare) = @$contestant{qw(name most prepare)};
 
-    if ($contestant->{most} && $self->{size} > $contestant->{most}) {
-        $self->{absent}{$name} = "measured up to $contestant->{most}";
+    if ($most && $self->{size} > $most) {
+        $self->{absent}{$name} = "measured up to $most";
         return;
     }
 
-    my $began = time;
-    my $server = eval {
-        my $prepare = $contestant->{prepare};
-        Bench::Server->new(conf => $contestant->{conf}, seconds => $START_SEC,
-                           %{ $self->{backend}{world} }, tls => $self->{tls},
-                           %{ $contestant->{options} || {} },
-                           $prepare ? $prepare->($self, $name) : ());
-    };
+    $self->{servers}{$name} = Bench::Server->new(
+        conf => $contestant->{conf}, later => 1, seconds => $START_SEC,
+        %{ $self->{backend}{world} }, tls => $self->{tls},
+        %{ $contestant->{options} || {} },
+        $prepare ? $prepare->($self, $name) : ());
+}
 
-    if (!$server) {
+
+sub await {
+    my ($self, $contestant) = @_;
+
+    my ($name, $title) = @$contestant{qw(name title)};
+    my $server = $self->{servers}{$name} or return;
+
+    if (!eval { $server->await }) {
         ($self->{absent}{$name}) = $@ =~ /^(.*)/;
+        delete $self->{servers}{$name};
         return;
     }
 
     $server->wait_ready($START_SEC) if $contestant->{conf} eq 'module.conf';
-    $self->{servers}{$name} = $server;
-    push @{ $self->{notes} }, sprintf '%s: ready in %.1f s, %.0f MB resident',
-                              $title, time - $began, $server->memory / 1e6;
+    push @{ $self->{notes} }, sprintf '%s: %.0f MB resident', $title,
+                              $server->memory / 1e6;
 }
 
 
-# both of this module on one replica, as nginx may be
+# both on one replica, as nginx may be
 sub prepare_module {
     my ($self, $name) = @_;
 
@@ -126,7 +134,7 @@ sub lines {
     return $file if -e $file;
     spew($file, ''), return $file unless $size;
     shell(program('tokens') . " list 0 $size $self->{len}"
-          . " | sed 's/^/$before/; s/\$/$behind/' > $file");
+          . " '$before' '$behind' > $file");
     return $file;
 }
 

@@ -18,8 +18,9 @@ use Bench;
 my $n = 0;
 
 
-# options: conf (file), cpu, seconds to start, tls (a certificate, for servers
-# that are to answer https and h2 as well), and what the file has in % signs
+# options: conf (file), cpu, seconds to start, later (await is called by
+# somebody else), tls (a certificate, for servers that are to answer https and
+# h2 as well), and what the file has in % signs
 sub new {
     my ($class, %options) = @_;
 
@@ -41,6 +42,7 @@ sub new {
 
     push @TRV::started, $self;
     $self->start;
+    $self->await unless $self->{later};
     return $self;
 }
 
@@ -103,23 +105,28 @@ sub nginx_conf {
 
 sub start {
     my ($self) = @_;
-
-    my $begin = Time::HiRes::time();
     $self->{pid} = $self->spawn("$self->{DIR}/stderr.log",
                                 @{ $self->{command} });
+    $self->{end} = Time::HiRes::time() + $self->{seconds};
+}
 
-    wait_for($self->{seconds}, sub {
+
+# until its worker is there; dies if it ends or that takes too long
+sub await {
+    my ($self) = @_;
+
+    wait_for($self->{end} - Time::HiRes::time(), sub {
         $self->running or die 'it ended: ' . slurp("$self->{DIR}/stderr.log");
         $self->{worker} = $self->find_worker;
     });
 
     if (!$self->{worker}) {
         $self->end_by('KILL', 5);
-        die "no start within $self->{seconds} s\n";
+        die "not ready within $self->{seconds} s\n";
     }
 
     pin($self->{cpu}, $self->{worker});
-    $self->{started_in} = Time::HiRes::time() - $begin;
+    return 1;
 }
 
 
