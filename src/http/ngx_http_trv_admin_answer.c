@@ -112,8 +112,8 @@ ngx_http_trv_admin_refusal(ngx_http_trv_admin_t *ad, redisReply *reply)
 
     static const char *const  refusals[] = {
         "LOADING", "BUSY", "MISCONF", "OOM", "READONLY", "NOREPLICAS",
-        "MASTERDOWN", "NOPERM", "NOAUTH", "NOSCRIPT", "MOVED", "ASK",
-        "TRYAGAIN", "CLUSTERDOWN", "WRONGTYPE", "FORMAT", "INVALID"
+        "MASTERDOWN", "NOPERM", "NOAUTH", "WRONGPASS", "NOSCRIPT", "MOVED",
+        "ASK", "TRYAGAIN", "CLUSTERDOWN", "WRONGTYPE", "FORMAT", "INVALID"
     };
 
     ngx_log_error(NGX_LOG_ERR, ad->set->log, 0,
