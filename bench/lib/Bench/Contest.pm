@@ -2,7 +2,7 @@ package Bench::Contest;
 
 # This module and what people would use instead, each in a server of its own,
 # all at the same time; every round loads one after the other, the server
-# without a check first and last.
+# without a check in between.
 #
 #     my $contest = Bench::Contest->new(size => 1000000, len => 43);
 #     $contest->run('/file/file');
@@ -21,8 +21,9 @@ use TRV;
 
 my $TOKENS = 100000;
 my $START_SEC = 240;                    # whoever needs longer does not hold it
-my $ROUNDS = $ENV{BENCH_ROUNDS} || (quick() ? 1 : 3);
+my $ROUNDS = $ENV{BENCH_ROUNDS} || (quick() ? 1 : 4);
 my $WARM = quick() ? 0 : 1;             # rounds before them
+my %NEAR = map { $_ => 1 } qw(module map);      # to the floor
 
 my @CONTESTANTS = (
     { name => 'none', title => 'nginx, no check', conf => 'none.conf' },
@@ -199,7 +200,22 @@ sub check_refused {
 }
 
 
-# one list of results for each server, rounds in turns
+# one turn of a server
+sub load {
+    my ($self, $name, $path, %options) = @_;
+    my $server = $self->{servers}{$name};
+    my $seen = call_load($server->{worker},
+                         $server->url($path, $options{protocol}),
+                         $self->{list}, %options);
+    die "$name: $seen->{failed} calls failed\n" if $seen->{failed};
+    $self->check_refused($name, $seen);
+    return $seen;
+}
+
+
+# One list of results for each server, rounds in turns.  The machine is now
+# faster and now slower: what is near the floor has the floor before and behind
+# it, and all are compared with those of the floor that are next to them.
 sub compare {
     my ($self, $path, %options) = @_;
 
@@ -207,27 +223,21 @@ sub compare {
     my @order = grep { $_ ne 'none' } sort keys %{ $self->{servers} };
 
     for my $round (1 - $WARM .. $ROUNDS) {
-        my %seen;
         @order = reverse @order;
-
-        for my $name ('none', @order, 'none') {
-            my $server = $self->{servers}{$name};
-            my $seen = call_load($server->{worker},
-                                 $server->url($path, $options{protocol}),
-                                 $self->{list}, %options);
-            die "$name: $seen->{failed} calls failed\n" if $seen->{failed};
-            $self->check_refused($name, $seen);
-            push @{ $seen{$name} }, $seen;
-        }
+        my @turns = ('none', (map { $NEAR{$_} ? ('none', $_, 'none') : $_ }
+                                  @order), 'none');
+        my @seen = map { $self->load($_, $path, %options) } @turns;
 
         next if $round < 1;             # it warms up
 
-        my $floor = median(map { $_->{cpu} } @{ $seen{none} });
+        my @floors = grep { $turns[$_] eq 'none' } 0 .. $#turns;
 
-        for my $name (keys %seen) {
-            push @{ $results{$name} },
-                 map { { %$_, ratio => $_->{cpu} / $floor } }
-                 @{ $seen{$name} };
+        for my $i (0 .. $#turns) {
+            my ($before) = grep { $_ < $i } reverse @floors;
+            my ($behind) = grep { $_ > $i } @floors;
+            my @cpu = map { $seen[$_]{cpu} } grep { defined } $before, $behind;
+            push @{ $results{ $turns[$i] } },
+                { %{ $seen[$i] }, ratio => $seen[$i]{cpu} / median(@cpu) };
         }
     }
 
