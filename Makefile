@@ -190,8 +190,8 @@ mutants: test-packages
 
 # measurements: bench/README.md; what is built for them is built as the module
 
-BENCH          := $(addprefix $(BUILD)/bench/,check tokens watch call counters \
-                              hold.so ngx_http_trv_probe_module.so)
+BENCH          := $(addprefix $(BUILD)/bench/,check tokens watch call crowd \
+                              counters hold.so ngx_http_trv_probe_module.so)
 
 BENCH_PACKAGES := wrk haproxy libnginx-mod-http-lua libnginx-mod-http-js \
                   lua-nginx-redis lua-resty-core linux-perf util-linux
@@ -224,6 +224,15 @@ $(BUILD)/bench/counters: bench/counters.c bench/clock.h $(MODULE)
 	$(CC) $(BENCH_CFLAGS) -Isrc/event $(addprefix -I$(BUILD)/nginx/,\
 	    src/core src/event src/event/modules src/os/unix objs) \
 	    -o $@ $< -lpthread
+
+# the scripts as the module has them
+
+BENCH_LUA      := $(BUILD)/nginx/objs/trv_lua.h
+
+$(BENCH_LUA): $(MODULE) ;
+
+$(BUILD)/bench/crowd: BENCH_CFLAGS += -I$(dir $(BENCH_LUA))
+$(BUILD)/bench/crowd: bench/crowd_redis.c bench/crowd_redis.h bench/clock.h $(BENCH_LUA)
 
 bench-programs: module $(BENCH)
 
