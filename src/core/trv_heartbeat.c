@@ -1,6 +1,6 @@
 
 /*
- * The reply is an array of twelve words in a fixed order.  Each one is checked
+ * The reply is an array of eleven words in a fixed order.  Each one is checked
  * for type, length and alphabet: a follower that acted on a wrong word could
  * adopt a foreign set or believe that it is current.
  */
@@ -108,31 +108,30 @@ trv_heartbeat_parse(const struct redisReply *reply, trv_heartbeat_t *hb)
         if (word[i] == NULL
             || (word[i]->type != REDIS_REPLY_STRING
                 && word[i]->type != REDIS_REPLY_INTEGER)
-            || (word[i]->type == REDIS_REPLY_INTEGER && i < 6))
+            || (word[i]->type == REDIS_REPLY_INTEGER && i < 5))
         {
             return TRV_CORRUPT;
         }
     }
 
     hb->master = strcmp(word[0]->str, "master") == 0;
-    hb->merging = word[9]->type == REDIS_REPLY_STRING && word[9]->len != 0;
+    hb->merging = word[8]->type == REDIS_REPLY_STRING && word[8]->len != 0;
 
-    if (trv_heartbeat_hex(word[1], TRV_RUN_ID_LEN, false, hb->run_id)
-        || trv_heartbeat_hex(word[2], TRV_RUN_ID_LEN, false, hb->repl_id)
-        || trv_heartbeat_hex(word[3], TRV_ID_HEX_LEN, true, hb->set_id)
-        || trv_position_parse(word[4]->str, word[4]->len, &hb->last)
-        || trv_digest_parse(word[5]->str, word[5]->len, &hb->total)
-        || trv_reply_number(word[6], UINT64_MAX >> 1, &hb->kept)
-        || trv_reply_number(word[8], UINT16_MAX, &yesterday)
-        || trv_reply_number(word[7], yesterday, &first)
-        || trv_reply_number(word[10], UINT64_MAX >> 1, &hb->time_ms)
-        || word[11]->type != REDIS_REPLY_STRING)
+    if (trv_heartbeat_hex(word[1], TRV_RUN_ID_LEN, false, hb->repl_id)
+        || trv_heartbeat_hex(word[2], TRV_ID_HEX_LEN, true, hb->set_id)
+        || trv_position_parse(word[3]->str, word[3]->len, &hb->last)
+        || trv_digest_parse(word[4]->str, word[4]->len, &hb->total)
+        || trv_reply_number(word[5], UINT64_MAX >> 1, &hb->kept)
+        || trv_reply_number(word[7], UINT16_MAX, &yesterday)
+        || trv_reply_number(word[6], yesterday, &first)
+        || trv_reply_number(word[9], UINT64_MAX >> 1, &hb->time_ms)
+        || word[10]->type != REDIS_REPLY_STRING)
     {
         return TRV_CORRUPT;
     }
 
-    hb->policy = word[11]->len != 0;
-    hb->evicting = strncmp(word[11]->str, "allkeys", 7) == 0;
+    hb->policy = word[10]->len != 0;
+    hb->evicting = strncmp(word[10]->str, "allkeys", 7) == 0;
     hb->first_day = (uint16_t) first;
     hb->yesterday = (uint16_t) yesterday;
 

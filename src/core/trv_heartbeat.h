@@ -12,7 +12,7 @@
 
 
 #define TRV_RUN_ID_LEN       40          /* hex digits, of the server process */
-#define TRV_HEARTBEAT_WORDS  12
+#define TRV_HEARTBEAT_WORDS  11
 
 
 struct redisReply;
@@ -20,7 +20,6 @@ struct redisReply;
 
 typedef struct {
     bool            master;
-    char            run_id[TRV_RUN_ID_LEN + 1];
     char            repl_id[TRV_RUN_ID_LEN + 1];
     char            set_id[TRV_ID_HEX_LEN + 1];  /* "": unborn */
     trv_position_t  last;                        /* id in the log */

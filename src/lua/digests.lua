@@ -6,7 +6,7 @@
 --        for every day that either of the two knows
 
 local reply = heartbeat(true)
-local first = reply[8]
+local first = reply[7]
 
 local days, claimed = {}, {}
 local pairs_of_days = redis.call('HGETALL', DAYS)

@@ -14,13 +14,19 @@ local adopted = tonumber(redis.call('HGET', META, 'adopted_at') or nil) or 0
 local age = now_number - adopted
 local settled = set_id() ~= '' and (age < 0 or age >= REPORTS_MS)
 
--- 0 also for an edge that is ahead of the log: that is for it to find out
-local function lag_ms(report)
-  local position = string.match(report, '"position":"(%d+%-%d+)"')
-  local entry = position and redis.pcall('XRANGE', LOG, '(' .. position, '+',
-                                         'COUNT', 1)[1]
-  local at = entry and tonumber(string.match(entry[1], '^%d+'))
-  return at and math.max(now_number - at, 0) or 0
+-- by position, most edges are at the same one; 0 also for an edge that is
+-- ahead of the log: that is for it to find out
+local lags = {}
+
+local function lag_of(report)
+  local position = string.match(report, '"position":"(%d+%-%d+)"') or '-'
+  if not lags[position] then
+    local entry = redis.pcall('XRANGE', LOG, '(' .. position, '+', 'COUNT', 1)[1]
+    local at = entry and tonumber(string.match(entry[1], '^%d+'))
+    lags[position] = string.format('{"lag_ms":%.0f,',
+                                   at and math.max(now_number - at, 0) or 0)
+  end
+  return lags[position]
 end
 
 local reply = {now_ms, log_last(), (replication_id()), settled and '1' or '0'}
@@ -40,8 +46,7 @@ for i = 1, #all, 2 do
 
   if heard >= now_number - HOUR_MS then
     reply[#reply + 1] = edge
-    reply[#reply + 1] = string.gsub(report, '^{', string.format(
-                            '{"lag_ms":%.0f,', lag_ms(report)))
+    reply[#reply + 1] = lag_of(report) .. string.sub(report, 2)
   else
     redis.call('HDEL', EDGES, edge)
   end

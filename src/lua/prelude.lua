@@ -2,7 +2,8 @@
 --
 -- KEYS, the same for every script ({P} = the prefix in braces):
 --   1 {P}:meta     HASH    set_id, adopted_at, format, first_day, merging,
---                          merging_until, serial (of the last registration)
+--                          merging_until, serial (of the last registration),
+--                          last (id in the log)
 --   2 {P}:revoked  ZSET    token id -> expiry, Unix seconds
 --   3 {P}:days     HASH    day -> "count:xor", and "total" over all of them
 --   4 {P}:log      STREAM  what was revoked, in order
@@ -83,9 +84,17 @@ local function minute_key(minute)
   return PREFIX .. 'minute:' .. minute
 end
 
+-- XINFO tells the first and the last entry too, which may hold a thousand ids
+-- each: `last` is what it would say while nothing is behind it
 local function log_last()
   if redis.call('EXISTS', LOG) == 0 then
     return '0-0'
+  end
+  local last = redis.call('HGET', META, 'last')
+  local behind = last and redis.pcall('XRANGE', LOG, '(' .. last, '+',
+                                      'COUNT', 1)
+  if behind and not behind['err'] and #behind == 0 then
+    return last
   end
   local info = redis.call('XINFO', 'STREAM', LOG)
   for i = 1, #info, 2 do
@@ -97,8 +106,10 @@ end
 
 -- `prev` lets an edge see that it has missed nothing in between
 local function log_add(length, ...)
-  return redis.call('XADD', LOG, 'MAXLEN', '~', length, '*',
-                    'prev', log_last(), ...)
+  local last = redis.call('XADD', LOG, 'MAXLEN', '~', length, '*',
+                          'prev', log_last(), ...)
+  redis.call('HSET', META, 'last', last)
+  return last
 end
 
 local function replication_id()
@@ -382,10 +393,8 @@ end
 -- what an edge must know to judge its own state, all at one instant
 local function heartbeat(policy)
   local replid, role = replication_id()
-  local server = redis.call('INFO', 'server')
   local first = first_day()
-  return {role, string.match(server, 'run_id:(%x+)') or '', replid,
-          set_id(), log_last(), digest_format(digest_of('total')),
+  return {role, replid, set_id(), log_last(), digest_format(digest_of('total')),
           redis.call('ZCOUNT', REVOKED, first * DAY_SEC, '+inf'),
           first, yesterday, merging() or '', now_ms,
           policy and string.match(redis.call('INFO', 'memory'),

@@ -156,21 +156,20 @@ trv_heartbeat_reply(trv_play_t *play, bool digests)
     static const char  a[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
     static const char  b[] = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
 
-    reply = REPLY(13, one_of(play, "master", "slave"),
-                  one_of(play, a, b), one_of(play, a, b),
-                  one_of(play, a + 8, b + 8, ""),
+    reply = REPLY(12, one_of(play, "master", "slave"),
+                  one_of(play, a, b), one_of(play, a + 8, b + 8, ""),
                   trv_position_reply(play), trv_digest_reply(play),
                   trv_integer(trv_byte(&play->in) % IDS),
                   trv_integer(DAY - trv_byte(&play->in) % 2),
                   trv_integer(DAY - trv_byte(&play->in) % 2),
                   one_of(play, "", "other"), one_of(play, "1700000000000", ""),
                   one_of(play, "noeviction", "allkeys-lru", ""), NULL);
-    reply->elements = 12;
+    reply->elements = TRV_HEARTBEAT_WORDS;
 
     /* a play in which no heartbeat is one would be a play without a plot */
 
     if (play->right && trv_heartbeat_parse(reply, &hb) != TRV_OK
-        && reply->element[7]->integer <= reply->element[8]->integer)
+        && reply->element[6]->integer <= reply->element[7]->integer)
     {
         abort();
     }
@@ -188,8 +187,8 @@ trv_heartbeat_reply(trv_play_t *play, bool digests)
         }
 
         days->elements = 3 * n;
-        reply->element[12] = days;
-        reply->elements = 13;
+        reply->element[TRV_HEARTBEAT_WORDS] = days;
+        reply->elements = TRV_HEARTBEAT_WORDS + 1;
     }
 
     return reply;
