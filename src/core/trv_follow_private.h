@@ -60,7 +60,8 @@ struct trv_follow_s {
 
     trv_asked_e           asked;
     trv_heartbeat_t       hb;                    /* the last good one */
-    bool                  hb_pending;            /* not compared yet */
+    bool                  hb_pending;            /* not compared yet, */
+    uint64_t              hb_pending_ms;         /* since one sent then */
     trv_position_t        hb_position;           /* of the tail when it left */
     uint64_t              hb_sent_ms;
     uint64_t              next_beat_ms;

@@ -87,6 +87,11 @@ trv_judge_heartbeat(trv_follow_t *f, const struct redisReply *reply,
     }
 
     f->hb_pending = f->cause == TRV_CAUSE_NONE;
+
+    if (!was_pending) {
+        f->hb_pending_ms = f->hb_sent_ms;
+    }
+
     trv_judge_compare(f);
 }
 
@@ -126,9 +131,13 @@ trv_judge_cause(trv_follow_t *f, const trv_heartbeat_t *was, bool was_pending)
         return TRV_CAUSE_BEHIND;
     }
 
-    /* a whole heartbeat without any entry, though the log went on */
+    /*
+     * A whole heartbeat without any entry, though the log went on; in doubt
+     * there are two at once
+     */
 
-    if (was_pending && f->up[TRV_LINK_TAIL] && f->tail.reply == NULL
+    if (was_pending && f->hb_sent_ms - f->hb_pending_ms >= TRV_FOLLOW_BEAT_MS
+        && f->up[TRV_LINK_TAIL] && f->tail.reply == NULL
         && trv_position_cmp(&f->tail.position, &was->last) < 0
         && trv_position_cmp(&f->tail.position, &f->hb_position) == 0)
     {

@@ -300,14 +300,12 @@ trv_follow_reads_from_a_replica_of_its_redis(void **state)
 }
 
 
-/* turns in which nothing is heard of the tail, until a heartbeat was */
+/* turns in which nothing is heard of the tail, */
 
 static void
-trv_edge_turn_deaf(trv_edge_t *e)
+trv_edge_be_deaf(trv_edge_t *e)
 {
     int  i;
-
-    e->ahead_ms += 1000;
 
     for (i = 0; i < 50; i++) {
         trv_edge_receive(e, TRV_LINK_HEARTBEAT);
@@ -315,6 +313,48 @@ trv_edge_turn_deaf(trv_edge_t *e)
         trv_edge_send(e, TRV_LINK_HEARTBEAT);
         usleep(1000);
     }
+}
+
+
+/* until a heartbeat was */
+
+static void
+trv_edge_turn_deaf(trv_edge_t *e)
+{
+    e->ahead_ms += 1000;
+    trv_edge_be_deaf(e);
+}
+
+
+/* a heartbeat is on its way as it comes, and at once there is another one */
+
+static void
+trv_follow_gives_the_tail_its_time(void **state)
+{
+    int                         sent;
+    trv_edge_t                 *e = &trv_edges[0];
+    const trv_follow_counts_t  *counts;
+
+    (void) state;
+
+    trv_edge_open(e, "edge-1");
+    trv_edges_settle(e, 1, 0, 60, 10);
+    trv_edge_turn_deaf(e);
+
+    counts = trv_follow_counts(e->follow);
+    sent = e->sent[TRV_SCRIPT_HEARTBEAT];
+
+    trv_edge_drop(e, TRV_LINK_TAIL);
+    trv_revoke(9150, 9151, "");
+    e->ahead_ms += 1000;
+    trv_edge_send(e, TRV_LINK_HEARTBEAT);
+    trv_edge_connect(e, TRV_LINK_TAIL);
+    trv_edge_be_deaf(e);
+
+    assert_int_equal(e->sent[TRV_SCRIPT_HEARTBEAT], sent + 2);
+
+    trv_edges_settle(e, 1, 9150, 9151, 0);
+    assert_int_equal(counts->merges[TRV_CAUSE_STUCK], 0);
 }
 
 
@@ -484,6 +524,7 @@ main(void)
         TRV_TEST(trv_follow_renews_a_tail_that_waits_in_vain),
         TRV_TEST(trv_follow_trusts_no_tail_alone),
         TRV_TEST(trv_follow_reads_from_a_replica_of_its_redis),
+        TRV_TEST(trv_follow_gives_the_tail_its_time),
         TRV_TEST(trv_follow_measures),
         TRV_TEST(trv_follow_contact_is_when_it_asked),
         TRV_TEST(trv_follow_beats_while_it_forgets),
