@@ -2,6 +2,7 @@
 #include "ngx_trv_source.h"
 
 
+#define NGX_TRV_SOURCE_LINK        "tail"
 #define NGX_TRV_SOURCE_TRY_MS      5000  /* then another replica */
 #define NGX_TRV_SOURCE_HOLD_MS     1000  /* at first, then twice that, ... */
 #define NGX_TRV_SOURCE_HOLD_MAX    300000
@@ -116,7 +117,8 @@ ngx_trv_source_connect(ngx_trv_source_t *src, ngx_trv_redis_conf_t *conf,
 {
     ngx_trv_redis_t  *redis;
 
-    redis = ngx_trv_redis_create(conf, "tail", src->log, ready, lost, data);
+    redis = ngx_trv_redis_create(conf, NGX_TRV_SOURCE_LINK, src->log, ready,
+                                 lost, data);
 
     if (redis) {
         ngx_trv_redis_sequence(redis);
@@ -179,8 +181,8 @@ ngx_trv_source_hold(ngx_trv_source_t *src)
     if (src->said) {
         src->said = 0;
         ngx_log_error(NGX_LOG_NOTICE, src->log, 0,
-                      "redis \"%V\" (tail): reading the log here again",
-                      &src->conf->url);
+                      "redis \"%V\" (%s): reading the log here again",
+                      &src->conf->url, NGX_TRV_SOURCE_LINK);
     }
 }
 
@@ -206,8 +208,9 @@ ngx_trv_source_ready(void *data)
         if (!src->said) {
             src->said = 1;
             ngx_log_error(NGX_LOG_NOTICE, src->log, 0,
-                          "redis \"%V\" (tail): reading the log from this "
-                          "replica", &src->conf->replicas[src->replica].url);
+                          "redis \"%V\" (%s): reading the log from this "
+                          "replica", &src->conf->replicas[src->replica].url,
+                          NGX_TRV_SOURCE_LINK);
         }
     }
 
