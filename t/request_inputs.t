@@ -359,6 +359,7 @@ my @headers = (
     [ [ Cookie => "tok =$bad" ], 400, 'a blank after the name' ],
     [ [ Cookie => "xtok=$bad" ], 401, 'another cookie' ],
     [ [ Cookie => "tok=" ], 400, 'an empty cookie' ],
+    [ [ Cookie => "tOk=$bad" ], 400, 'the name of the cookie in another case' ],
     [ [ Authorization => "Bearer $good", 'X-Api-Token' => $good ], 400,
       'two places' ],
     [ [ Authorization => "Bearer $good", Cookie => "tok=$bad" ], 400,

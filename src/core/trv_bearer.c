@@ -201,8 +201,10 @@ trv_bearer_cookie(const char *value, size_t len, const trv_str_t *name,
             pair.len--;
         }
 
+        /* nginx' own $cookie_NAME is one that takes any case */
+
         if (pair.len <= name->len
-            || memcmp(pair.data, name->data, name->len) != 0)
+            || strncasecmp(pair.data, name->data, name->len) != 0)
         {
             continue;
         }
@@ -219,6 +221,7 @@ trv_bearer_cookie(const char *value, size_t len, const trv_str_t *name,
         token->len = pair.len - name->len - 1;
 
         if (comma || found++
+            || memcmp(pair.data, name->data, name->len) != 0
             || trv_bearer_token_check(token->data, token->len) != TRV_OK)
         {
             return TRV_INVALID;

@@ -339,7 +339,8 @@ fuzz_header_filter(ngx_http_request_t *r)
     /* an error page is what was refused before */
 
     if (r->headers_out.status != NGX_HTTP_OK || r->error_page
-        || ngx_strncmp(r->uri.data, "/token-revoke/", 14) == 0)
+        || (r->uri.len >= 14
+            && ngx_strncmp(r->uri.data, "/token-revoke/", 14) == 0))
     {
         return fuzz_next_header_filter(r);
     }

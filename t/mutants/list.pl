@@ -174,6 +174,12 @@
 
     # the token of a call
 
+    [ 'a cookie whose name is in another case is not seen',
+      'src/core/trv_bearer.c',
+      '|| strncasecmp(pair.data, name->data, name->len) != 0)',
+      '|| strncmp(pair.data, name->data, name->len) != 0)',
+      'unit/trv_bearer_test' ],
+
     [ 'a token is trimmed',
       'src/core/trv_bearer.c',
       "    while (p < end && *p == ' ') {",
