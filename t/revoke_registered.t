@@ -166,6 +166,9 @@ for my $request ({ tokens => [ $own, $foreign, $none ] },
        'says so');
 }
 
+is((revoke({ tokens => [ $own, $none ] }, $merchant))[1]{detail},
+   '1 of the tokens is not known. Nothing was changed.', 'says so of one');
+
 is(revoked(), $size, 'nothing was changed');
 is($edge->call($own), 200, 'not even one\'s own');
 

@@ -74,6 +74,7 @@ sub writer_is {
 
 
 my $first = $edge->{pid};
+writer_is('it writes', $first);
 
 smoothly('upgrade, and back', sub {
     my $old = $edge->upgrade;

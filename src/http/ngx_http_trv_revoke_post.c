@@ -136,6 +136,7 @@ static void
 ngx_http_trv_revoke_not_found(ngx_http_trv_admin_t *ad)
 {
     char                    detail[128];
+    size_t                  unknown;
     json_t                 *members;
     ngx_http_trv_revoke_t  *rv;
 
@@ -147,9 +148,11 @@ ngx_http_trv_revoke_not_found(ngx_http_trv_admin_t *ad)
         return;
     }
 
+    unknown = json_array_size(rv->unknown_ids);
+
     (void) snprintf(detail, sizeof(detail),
-                    "%zu of the tokens are not known. Nothing was changed.",
-                    json_array_size(rv->unknown_ids));
+                    "%zu of the tokens %s not known. Nothing was changed.",
+                    unknown, unknown == 1 ? "is" : "are");
 
     members = json_pack("{s:O}", "ids", rv->unknown_ids);
 
