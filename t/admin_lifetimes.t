@@ -17,7 +17,7 @@ my $redis = redis();
 
 my @edges = map { edge(redis => $redis, node => "edge-$_", later => 1) } 1, 2;
 for my $edge (@edges) {
-    $edge->configure(set => 'timeout 1s;', server => <<"SERVER");
+    $edge->configure(server => <<"SERVER");
         location /guarded/ {
             auth_request /token-revoke/ready;
             proxy_pass http://unix:$edge->{backend}:/;

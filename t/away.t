@@ -17,15 +17,27 @@ use TRV::Fleet;
 
 use constant AWAY_SEC => 3.5;           # longer than a writer may be silent
 
-my $fleet = TRV::Fleet->new(5, set => 'timeout 1s;');
+my $fleet = TRV::Fleet->new(5, set => 'timeout 2s;');
 my ($here, $much, $little, $alone, $stopped) = $fleet->edges;
 my $redis = $fleet->redis;
 my $good = token();
+my $begun;
 
 sub revoked {
     my @tokens = map { token() } 1 .. shift;
     is($here->revoke({ tokens => \@tokens })->{status}, 200, 'revoked');
     return @tokens;
+}
+
+# of a good token, as long as $begun is not too long ago
+sub judges {
+    my ($name, $expected) = @_;
+    my $status = $alone->call($good);
+    SKIP: {
+        skip 'the machine is slow', 1
+            if Time::HiRes::time() - $begun > AWAY_SEC - 1;
+        is($status, $expected, $name);
+    }
 }
 
 # what an edge says of a revoked token, and balancers hear, until it is ready
@@ -59,9 +71,10 @@ while (Time::HiRes::time() < $end) {
     push @unready, grep { $_ != 200 } map { $alone->call($good) } 1 .. 4;
 }
 is("@unready", '', 'reloads all the time: ready all the time');
+$begun = Time::HiRes::time();
 $alone->stop;
 $alone->start;
-is($alone->call($good), 200, 'stopped for a moment: ready at once');
+judges('stopped for a moment: ready at once', 200);
 
 
 # away: three are not running, one has a writer that stands still
@@ -73,11 +86,11 @@ ok(wait_for(10, sub { $stopped->writer }), 'which writes');
 
 $_->stop for $much, $little, $alone;
 my $writer = $stopped->writer;
-kill 'STOP', $writer;
+kill 'STOP', $writer || die "no writer\n";
 
 my @tokens = map { revoked(1000) } 1 .. 3;
 Time::HiRes::sleep(AWAY_SEC);
-$_->fault(delay_ms => 150) for ($fleet->proxies)[1, 2, 4];
+$_->fault(delay_ms => 250) for ($fleet->proxies)[1, 2, 4];
 
 
 # there is little to read: the log tells it
@@ -104,14 +117,10 @@ watch($much, 'a merge', $tokens[-1]);
 
 open my $lock, '<', "$alone->{replica}/writer.1.lock" or die "lock: $!";
 flock $lock, LOCK_EX | LOCK_NB or die "lock: $!";
-my $begun = Time::HiRes::time();
+$begun = Time::HiRes::time();
 $alone->start;
 is($alone->call($old), 401, 'no writer: what it knew is refused');
-SKIP: {
-    my $status = $alone->call($good);
-    skip 'the machine is slow', 1 if Time::HiRes::time() - $begun > AWAY_SEC - 1;
-    is($status, 503, 'no writer: not ready at first');
-}
+judges('no writer: not ready at first', 503);
 ok(wait_for(10, sub { $alone->call($good) == 200 }),
    'no writer: then it judges by what it knows');
 close $lock;
@@ -122,13 +131,15 @@ Time::HiRes::sleep(AWAY_SEC);
 # Redis is not there either
 
 $fleet->cut_off(3);
+$begun = Time::HiRes::time();
 $alone->start;
-is($alone->call($good), 503, 'no Redis: not ready at first');
+judges('no Redis: not ready at first', 503);
 is($alone->call($old), 401, 'no Redis: what it knew is refused');
 ok(wait_for(10, sub { $alone->call($good) == 200 }),
    'no Redis: then it judges by what it knows');
-ok(scalar $alone->logged(qr/\[warn\].*Redis cannot be heard, judging by what/),
-   'no Redis: and says so');
+ok(wait_for(5, sub {
+    $alone->logged(qr/\[warn\].*Redis cannot be heard, judging by what/)
+}), 'no Redis: and says so');
 ok($alone->reload, 'no Redis: a reload');
 is($alone->call($good), 200, 'no Redis: changes nothing about it');
 

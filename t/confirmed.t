@@ -115,7 +115,7 @@ ok(wait_for(10, sub { $_->state->{agrees} }), "$_->{node} agrees") for @edges;
 
 $third->freeze;
 $token = token();
-($body) = proof({ token => $token }, 1);
+($body) = proof({ token => $token }, 2);
 edges_are($body, 3, 2, 0, 'a stopped edge has not confirmed');
 refused_by($token, $first, $second);
 
@@ -140,6 +140,19 @@ ok($third->stop, 'stopped properly');
 edges_are($body, 2, $body->{edges}{confirmed}, 0, 'it is forgotten');
 ($body) = proof({ token => token() }, 20);
 edges_are($body, 2, 2, 0, 'and not waited for');
+
+$third->start;
+$third->wait_ready;
+ok(wait_for(10, sub { $third->writer && $third->workers == 2 }), 'it is back');
+my $writer = $third->writer;
+my ($late) = grep { $_ != $writer } $third->workers;
+kill 'STOP', $late;
+$third->signal('QUIT');
+Time::HiRes::sleep(0.3);
+kill 'CONT', $late;
+ok($third->stop, 'stopped, and one worker was late to hear of it');
+($body) = proof({ token => token() });
+edges_are($body, 2, $body->{edges}{confirmed}, 0, 'it is forgotten');
 
 
 # a dead one is lost

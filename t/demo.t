@@ -87,8 +87,10 @@ my ($own) = grep { $_->{id} eq $id } @{ json($curl->($curl[2]))->{items} };
 is($own->{state}, 'revoked', 'the partner sees it');
 my ($item) = grep { $_->{id} eq $id } @{ json($curl->($curl[3]))->{items} };
 is($item->{by}, 'merchant yhst-1234567890', 'the list says by whom');
-is(scalar(grep { $_->{live} && $_->{agrees} }
-               @{ json($curl->($curl[4]))->{items} }), 3, 'three edges agree');
+ok(wait_for(5, sub {
+    3 == grep { $_->{live} && $_->{agrees} }
+              @{ json($curl->($curl[4]))->{items} };
+}), 'three edges agree');
 
 my ($redis_cli) = $said =~ /^  Redis +(.*)$/m;
 is(`$redis_cli ZSCORE '{partners}:revoked' $id` > time, 1, 'Redis is there');

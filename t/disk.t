@@ -167,12 +167,12 @@ is($edge->call($good), 503, 'full: as if it were stale');
 lets_nobody_in('full');
 is($edge->call($bad[0]), 401, 'full: what it knows it refuses');
 said_once('full', qr/\[crit\].*cannot make table.*No space left/);
-$edge->signal('HUP');                   # the next writer has no room either
-ok(wait_for(10, sub { join(' ', sort $edge->workers) ne join ' ', @workers }),
-   'full: reloaded');
-ok(wait_for(10, sub { !grep { my $pid = $_; grep { $pid == $_ } @workers }
-                            $edge->workers }), 'full: the old ones have left');
+ok($edge->reload, 'full: reloaded');    # the next writer has no room either
 @workers = sort $edge->workers;
+ok(wait_for(10, sub {
+    my %new = map { $_ => 1 } @workers;
+    grep { /\] (\d+)#/ && $new{$1} } $edge->logged(qr/"partners" is full/);
+}), 'full: it says so');
 lets_nobody_in('full, reloaded');
 unlink "$disk/filler";
 recovers('full');

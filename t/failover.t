@@ -75,7 +75,7 @@ $replica->command('HSET', '{partners}:edges', $third, $reports{$third});
 
 $answer = undef;
 ok(wait_for(10, sub {
-    $answer = $edges[0]->revoke({ token => $new }, Prefer => 'wait=3');
+    $answer = $edges[0]->revoke({ token => $new }, Prefer => 'wait=10');
     $answer->{status} == 200;
 }), 'revoked at the new master');
 

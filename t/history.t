@@ -130,8 +130,7 @@ for my $case (@cases) {
 
 # real ones: all is well
 
-my $fleet = TRV::Fleet->new(3, set => 'timeout 1s;',
-                            server => 'token_revoke_stale 3s deny;');
+my $fleet = TRV::Fleet->new(3, server => 'token_revoke_stale 3s deny;');
 
 sub run_load {
     my ($seed, $seconds) = @_;
@@ -155,9 +154,13 @@ is_deeply([ map { TRV::Load->new(seed => 1, edges => [])->token($_) } '1.1', '2.
 # one edge follows another set
 
 my $astray = $fleet->edge(2);
-$astray->configure(set => 'timeout 1s; prefix other;');
+$astray->configure(set => 'prefix other;');
 $astray->reload;
 $astray->wait_ready;
+ok(wait_for(10, sub {
+    $astray->logged(qr/merged with Redis \(unborn/)
+    && $astray->metric('contact_age_seconds') < 1;
+}), 'astray: agrees with that one');
 
 $history = run_load(2, 2.5);
 my @found = $history->violations;

@@ -80,10 +80,15 @@ is($header, 'www-authenticate: Bearer realm="api"', 'the challenge');
 my @before = parallel(map { [ "Bearer $later" ] } 1 .. 10);
 is_deeply(\@before, [ ('200 2') x 10 ], 'passes before');
 
+sub passed {
+    return $edge->metric('calls_total verdict="passed",action="passed"') // 0;
+}
+
 my $out = dir() . '/load.out';
+my $passed_before = passed();
 my $pid = TRV::Process->spawn($out, 'h2load', '-D', 3, '-c', 2, '-m', 20,
     '-H', "authorization: Bearer $later", "http://127.0.0.1:$port/api/x");
-Time::HiRes::sleep(1);
+ok(wait_for(30, sub { passed() > $passed_before + 100 }), 'it runs');
 is($edge->revoke({ token => $later })->{status}, 200, 'revoked half-way');
 my $load = bless { pid => $pid }, 'TRV::Process';
 ok($load->wait_end(60), 'the load has run');

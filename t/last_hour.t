@@ -186,8 +186,9 @@ $redis->command('HSET', '{partners}:minute:' . ($minute - 20), 'total', 'x -1 y'
 $redis->command('SET', '{partners}:minute:' . ($minute - 21), 'x');
 told('no numbers');
 
-for my $n (0, 1) {
-    my $key = '{partners}:minute:' . (minute() + $n);
+my $this_minute = minute();
+for my $n (0 .. 2) {
+    my $key = '{partners}:minute:' . ($this_minute + $n);
     $redis->command('DEL', $key);
     $redis->command('SET', $key, 'x');
 }

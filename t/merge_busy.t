@@ -48,9 +48,9 @@ sub start_load {
 my $load = start_load();
 
 for my $what ('days', 'revoked') {
-    my $since = $fleet->now;
     my $before = $redis->command('ZCARD', '{partners}:revoked');
     $redis->command('DEL', "{partners}:$what");
+    my $since = $fleet->now;
 
     ok(wait_for(30, sub {
         !grep({ !$fleet->agrees($_, $since) } @edges)

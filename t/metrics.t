@@ -14,7 +14,7 @@ use Time::HiRes ();
 use TRV;
 
 my $redis = redis();
-my $edge = edge(redis => $redis, workers => 4, set => 'timeout 1s;',
+my $edge = edge(redis => $redis, workers => 4, set => 'timeout 2s;',
                 later => 1);
 my $dir = $edge->{dir};
 
@@ -100,7 +100,8 @@ sub mark { $before = $edge->metrics }
 # %want: by how much what has moved; anything else has not, but for `but`
 sub moved {
     my ($name, $want, %options) = @_;
-    my $but = $options{but} || qr/^admin_requests/;
+    my $but = $options{but}
+              || qr/^admin_requests|^redis_(?:losses|connects)_total/;
     my ($now, %got);
     wait_for($options{seconds} || 5, sub {
         $now = $edge->metrics;
@@ -200,15 +201,25 @@ moved('an entry that does not parse',
       { 'log_entries_total' => 1, 'log_entries_skipped_total' => 1,
         'merges_total cause="gap"' => 1 });
 
+ok(wait_for(5, sub { $edge->logged(qr/merged with Redis \(gap/) }), 'merged');
+my $merged = Time::HiRes::time();
+ok(wait_for(5, sub {
+    my $now = Time::HiRes::time();
+    ($edge->metric('contact_age_seconds') // 9) < $now - $merged;
+}), 'and agrees');
+
+# the first of them finds what is wrong, the second, of all, what it was
+mark();
 $redis->command('HSET', '{partners}:days', 'total', '0:' . '0' x 32);
-moved('a digest that was changed', { 'merges_total cause="count"' => 1 },
-      but => qr/^admin|^log_entries_total/);
+moved('a digest that was changed', { 'merges_total cause="count"' => 2 },
+      seconds => 10, but => qr/^admin|^log_entries_total|^redis_/);
 ok(wait_for(5, sub { $edge->metric('agrees') }), 'agrees again');
 
 $redis->command('CLIENT', 'KILL', 'TYPE', 'normal');
 moved('links lost', { map { +(qq(redis_losses_total link="$_") => 1,
                               qq(redis_connects_total link="$_") => 1) }
-                          qw(tail heartbeat) });
+                          qw(tail heartbeat) },
+      but => qr/^admin_requests/);
 
 mark();
 is($edge->revoke({ ids => [ map { token_id($_) } 1 .. 1000 ] })->{status}, 200,
@@ -234,8 +245,13 @@ cmp_ok($m->{'redis_connected link="requests"'}, '>=', 1, 'requests connected');
 
 mark();
 $redis->command('CONFIG', 'SET', 'maxmemory', 1);
-moved('a Redis that is full', { 'report_failures_total' => 2 },
-      but => qr/^admin|_connects|_losses/);
+ok(wait_for(10, sub {
+    $edge->metric('report_failures_total')
+    >= $before->{report_failures_total} + 2;
+}), 'a Redis that is full');
+$seen{report_failures_total} = 1;
+moved('nothing else', {},
+      but => qr/^admin|_connects|_losses|^report_failures/);
 is($edge->revoke({ token => token() })->{status}, 503, 'takes nothing');
 moved('a revocation that is not taken',
       { 'revocations_total result="unavailable"' => 1 },
@@ -271,7 +287,7 @@ ok(wait_for(10, sub { $edge->metric('contact_age_seconds') < 2 }), 'contact');
 # the writer is stopped: it holds the lock, and everybody says so
 
 my $writer = $edge->writer;
-kill 'STOP', $writer;
+kill 'STOP', $writer || die "no writer\n";
 sub metrics_of_others {
     my $got = {};
     for (1 .. 20) {              # who of the workers answers is chance

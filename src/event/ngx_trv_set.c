@@ -8,12 +8,14 @@
 #define NGX_TRV_SET_REFRESH_MS   1000    /* looks whether files were replaced */
 #define NGX_TRV_SET_STUCK_MS     5000    /* a writer without a sign of life */
 #define NGX_TRV_SET_AHEAD_MS     1000    /* workers' clocks differ a little */
-#define NGX_TRV_SET_FAREWELL_MS  100     /* for the other workers to leave */
+#define NGX_TRV_SET_FAREWELL_MS  1000    /* for the other workers to leave */
+#define NGX_TRV_SET_RELOAD_MS    100     /* for the next writer to take over */
 
 
 static ngx_int_t ngx_trv_set_shutdown_init(ngx_trv_set_t *set);
 static void ngx_trv_set_shutdown_handler(ngx_event_t *ev);
 static void ngx_trv_set_tick_handler(ngx_event_t *ev);
+static void ngx_trv_set_farewell(ngx_trv_set_t *set);
 static void ngx_trv_set_starting(ngx_trv_set_t *set);
 static void ngx_trv_set_elect(ngx_trv_set_t *set);
 static ngx_int_t ngx_trv_set_take(ngx_trv_set_t *set);
@@ -139,11 +141,45 @@ ngx_trv_set_shutdown_handler(ngx_event_t *ev)
 }
 
 
-void
-ngx_trv_set_exit_process(ngx_trv_set_t *set, ngx_cycle_t *cycle)
+/*
+ * The edge leaves when its last worker does, but only the writer can sign it
+ * off.  All workers were told at the same time: wait for those that are late,
+ * with the lock, which none of them is to take now.  In a reload another
+ * process soon has it.
+ */
+
+static void
+ngx_trv_set_farewell(ngx_trv_set_t *set)
 {
     ngx_uint_t  i;
 
+    for (i = 0; i < NGX_TRV_SET_FAREWELL_MS; i += 5) {
+
+        if (trv_replica_leave(set->replica) == TRV_OK) {
+
+            /* workers that were killed are followed by others */
+
+            if (trv_replica_lock(set->replica) != TRV_AGAIN) {
+                ngx_trv_follower_sign_off(set->follower);
+            }
+
+            return;
+        }
+
+        if (i >= NGX_TRV_SET_RELOAD_MS
+            && trv_replica_lock(set->replica) == TRV_AGAIN)
+        {
+            return;
+        }
+
+        ngx_msleep(5);
+    }
+}
+
+
+void
+ngx_trv_set_exit_process(ngx_trv_set_t *set, ngx_cycle_t *cycle)
+{
     if (set->replica == NULL) {
         return;
     }
@@ -155,23 +191,7 @@ ngx_trv_set_exit_process(ngx_trv_set_t *set, ngx_cycle_t *cycle)
     }
 
     if (set->follower) {
-
-        /* all workers were told at the same time: wait until they have left */
-
-        for (i = 0; i < NGX_TRV_SET_FAREWELL_MS; i += 5) {
-            if (trv_replica_leave(set->replica) == TRV_OK) {
-
-                /* workers that were killed are followed by others */
-
-                if (trv_replica_lock(set->replica) != TRV_AGAIN) {
-                    ngx_trv_follower_sign_off(set->follower);
-                }
-
-                break;
-            }
-
-            ngx_msleep(5);
-        }
+        ngx_trv_set_farewell(set);
 
         ngx_trv_follower_destroy(set->follower);
         set->follower = NULL;

@@ -278,8 +278,12 @@ sub writer {
     my ($self, $version) = @_;
     $version ||= 1;
     my $inode = (stat "$self->{replica}/writer.$version.lock")[1] or return 0;
-    for (split /\n/, TRV::slurp('/proc/locks')) {
-        return $1 if /FLOCK\s+ADVISORY\s+WRITE\s+(\d+)\s+\S+:$inode\s/;
+
+    # the list is read in parts, between which others come and go
+    for (1 .. 3) {
+        return $1 if TRV::slurp('/proc/locks')
+                     =~ /FLOCK\s+ADVISORY\s+WRITE\s+(\d+)\s+\S+:$inode\s/;
+        Time::HiRes::sleep(0.01);
     }
     return 0;
 }
@@ -291,7 +295,7 @@ sub reload {
     $self->signal('HUP');
     return TRV::wait_for(20, sub {
         my @new = $self->workers;
-        @new && !grep { $old{$_} } @new;
+        @new == $self->{workers} && !grep { $old{$_} } @new;
     });
 }
 

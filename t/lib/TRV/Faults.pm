@@ -329,7 +329,7 @@ _fault(edge => 'reload of a broken configuration', sub {
 _fault(edge => 'writer stopped, and holds the lock', sub {
     my ($arena) = @_;
     my $writer = $arena->pick($arena->edges)->writer;
-    kill 'STOP', $writer;
+    kill 'STOP', $writer || die "no writer\n";
     $arena->hold($arena->form(1, rand 20));
     kill 'CONT', $writer;
 });
