@@ -35,7 +35,11 @@ is($edge->revoke({ tokens => [ $bad, map { token() } 1 .. 900 ] })->{status},
 $edge->configure(workers => 3);
 $edge->reload;
 $edge->wait_ready;
-my $writer = $edge->writer;
+my $writer;
+ok(wait_for(10, sub {
+    $writer = $edge->writer;
+    grep { $_ == $writer } $edge->workers;
+}), 'one of them writes');
 
 
 # the system calls of a worker between request and answer, by keep-alive

@@ -35,7 +35,7 @@ sub readers {
 sub reads_are {
     my ($servers, $expected, $name) = @_;
     my @got;
-    ok(wait_for(30, sub {
+    ok(wait_for(120, sub {
         @got = map { readers($_) } @$servers;
         my $sum = 0;
         $sum += $_ for @got;

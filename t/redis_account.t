@@ -49,7 +49,7 @@ spew(dir() . '/redis.pw', "PASSWORD\n");
 my $line = "redis://edge\@127.0.0.1:$redis->{port} password_file=" . dir()
            . '/redis.pw';
 my ($one, $two) = fleet(2, undef, redis_line => $line,
-                        set => 'timeout 1s; wait_replicas 0;', workers => 1);
+                        set => 'wait_replicas 0;', workers => 1);
 
 my @records = map { { id => token_id(token()), partner => 'p', store => "s$_",
                       expires_at => time + 864000 } } 1 .. 4;
@@ -88,7 +88,7 @@ ok(wait_for(20, sub {
 agree('forgotten');
 
 my $three = edge(redis_line => $line =~ s/ /\/3 /r, node => 'edge-3',
-                 set => 'timeout 500ms; wait_replicas 1;');
+                 set => 'timeout 2s; wait_replicas 1;');
 $three->wait_ready;
 is($three->revoke({ token => token() })->{status}, 202, 'waits for replicas');
 ok($_->stop, 'signs off') for $two, $three;

@@ -13,7 +13,7 @@ use TRV;
 
 my $redis = redis();
 my $replica = redis();
-my $edge = edge(redis => $redis, set => 'wait_replicas 1; timeout 500ms;');
+my $edge = edge(redis => $redis, set => 'wait_replicas 1; timeout 2s;');
 $edge->wait_ready;
 
 sub durable_is {
@@ -53,7 +53,7 @@ ok(wait_for(10, sub {
 
 # an edge that is led to the replica does not take it for the truth
 
-my $astray = edge(redis => $replica, node => 'edge-2', set => 'timeout 500ms;');
+my $astray = edge(redis => $replica, node => 'edge-2', set => 'timeout 2s;');
 ok(wait_for(10, sub { $astray->logged(qr/\[warn\].*is not a master/) }),
    'a replica is not followed');
 is($astray->get('/token-revoke/ready')->{status}, 503, 'not ready');

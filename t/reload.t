@@ -163,11 +163,11 @@ ok(wait_for(20, sub {
 
 my ($old) = $edge->workers;
 my $link = TRV::Http::open_link($edge->{socket});
-syswrite $link, TRV::Http::format_request('GET', '/file/file', keep => 1,
-                    headers => [ Authorization => 'Bearer ' . token() ]);
-sysread $link, my $text, 65536 or die "no answer\n";
-syswrite $link, "GET /file/file HTTP/1.1\r\n";           # and no more
-Time::HiRes::sleep(0.2);
+syswrite $link, "POST /api/x HTTP/1.1\r\nHost: edge\r\n"
+                . 'Authorization: Bearer ' . token() . "\r\n"
+                . "Content-Length: 1\r\nExpect: 100-continue\r\n\r\n";
+sysread $link, my $text, 65536;
+like($text, qr/^HTTP\S+ 100 /, 'a call is under way');
 
 $edge->signal('HUP');
 ok(wait_for(20, sub {

@@ -175,6 +175,7 @@ $start = Time::HiRes::time();
 ($status, $body) = revoke({ partner => 'p9' }, undef, Prefer => 'wait=30');
 my $seconds = Time::HiRes::time() - $start;
 my $to = serial();
+$cpu = cpu() - $cpu;
 kill 'TERM', $pid;
 waitpid $pid, 0;
 
@@ -219,7 +220,7 @@ cmp_ok($late, '<', ($to - $from) / 2,
 my $slow = $redis->command('SLOWLOG', 'GET', 10);
 note('slow: ' . join ', ', map { $_->[2] / 1000 . ' ms' } @$slow) if @$slow;
 is(scalar @$slow, 0, 'no script holds Redis for 30 ms') if $ENV{TRV_SOAK};
-my $ms = 1000 * (cpu() - $cpu) / $batches;
+my $ms = 1000 * $cpu / $batches;
 cmp_ok($ms, '<', 15, sprintf 'a batch takes %.1f ms of Redis', $ms);
 
 for my $each (@edges) {
@@ -287,7 +288,8 @@ $edge->register_lines([
 pipe my $reader, my $writer or die "pipe: $!\n";
 $pid = fork // die "fork: $!\n";
 if ($pid == 0) {
-    my ($status, $body) = revoke({ partner => 'p6' });
+    my ($status, $body) = revoke({ partner => 'p6' }, undef,
+                                 Prefer => 'wait=20');
     print $writer "$status $body->{count}";
     close $writer;
     POSIX::_exit(0);

@@ -11,11 +11,11 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use TRV;
 
-my %lines = (deny => 'token_revoke_stale 3s deny;',
-             short => 'token_revoke_stale 3s;',
-             allow => 'token_revoke_stale 3s allow;',
+my %lines = (deny => 'token_revoke_stale 6s deny;',
+             short => 'token_revoke_stale 6s;',
+             allow => 'token_revoke_stale 6s allow;',
              off => 'token_revoke_stale off;',
-             dry => 'token_revoke_dry_run on; token_revoke_stale 3s deny;',
+             dry => 'token_revoke_dry_run on; token_revoke_stale 6s deny;',
              warn => 'token_revoke_log_level warn;');
 
 my $locations = join '', map { <<"CONF" } sort keys %lines;
@@ -96,8 +96,8 @@ for my $place (qw(deny short allow off api)) {
 
 $redis->freeze;
 
-ok(wait_for(10, sub { (verdict('deny', $token))[0] eq '503 STALE' }),
-   'stale after 3 s');
+ok(wait_for(20, sub { (verdict('deny', $token))[0] eq '503 STALE' }),
+   'stale after 6 s');
 my ($answer) = verdict_is('short', $token, '503 STALE', 'denying is default');
 is(TRV::Http::header($answer, 'Retry-After'), '1', 'Retry-After');
 verdict_is('allow', $token, '200 STALE', 'allow passes, and says so');

@@ -72,7 +72,7 @@ ok(wait_for(10, sub {
 # a writer that is stopped but holds the lock: the others say so
 
 my $writer = $killed->writer;
-kill 'STOP', $writer;
+kill 'STOP', $writer || die "no writer\n";
 
 ok(wait_for(10, sub {
     $killed->logged(qr/\[warn\].*writer has made no progress for 5 seconds/);
@@ -116,8 +116,9 @@ ok(wait_for(5, sub { $killed->call($token) == 401 }),
    'master killed: its workers refuse it');
 push @acked, $token;
 
+my $gone = Time::HiRes::time();
 kill 'QUIT', @orphans;
-ok(wait_for(10, sub { !grep { kill 0, $_ } @orphans }), 'they end');
+ok(wait_for(10, sub { !grep { TRV::Process::alive($_) } @orphans }), 'they end');
 
 
 # started again without Redis: refuses all of it at once
@@ -125,8 +126,13 @@ ok(wait_for(10, sub { !grep { kill 0, $_ } @orphans }), 'they end');
 $redis->kill_hard;
 unlink $killed->{socket}, $killed->{backend};
 $killed->start;
+my $status = $killed->call(token());
+my $away = Time::HiRes::time() - $gone;
 ok(all_refuse($killed), 'started without Redis: refuses all');
-is($killed->call(token()), 200, 'other tokens pass: it heard a moment ago');
+SKIP: {
+    skip 'the machine is slow', 1 if $away > 2;   # it was away, after 3
+    is($status, 200, 'other tokens pass: it heard a moment ago');
+}
 ok($killed->stop, 'ends');
 
 # killed whole, with Redis away, nothing written on purpose

@@ -9,7 +9,6 @@
 #define NGX_TRV_SET_STUCK_MS     5000    /* a writer without a sign of life */
 #define NGX_TRV_SET_AHEAD_MS     1000    /* workers' clocks differ a little */
 #define NGX_TRV_SET_FAREWELL_MS  1000    /* for the other workers to leave */
-#define NGX_TRV_SET_RELOAD_MS    100     /* for the next writer to take over */
 
 
 static ngx_int_t ngx_trv_set_shutdown_init(ngx_trv_set_t *set);
@@ -69,6 +68,7 @@ ngx_trv_set_init_process(ngx_trv_set_t *set, ngx_cycle_t *cycle)
     set->tick.handler = ngx_trv_set_tick_handler;
     set->tick.log = cycle->log;
     set->tick.cancelable = 1;
+    set->ticked = ngx_current_msec;
 
     ngx_add_timer(&set->tick, 1);
 
@@ -143,35 +143,29 @@ ngx_trv_set_shutdown_handler(ngx_event_t *ev)
 
 /*
  * The edge leaves when its last worker does, but only the writer can sign it
- * off.  All workers were told at the same time: wait for those that are late,
- * with the lock, which none of them is to take now.  In a reload another
- * process soon has it.
+ * off.  All workers were told at the same time: wait for those that are late.
+ * None of them takes the lock; in a reload, others soon do.
  */
 
 static void
 ngx_trv_set_farewell(ngx_trv_set_t *set)
 {
-    ngx_uint_t  i;
+    ngx_uint_t  i, alone;
 
     for (i = 0; i < NGX_TRV_SET_FAREWELL_MS; i += 5) {
 
-        if (trv_replica_leave(set->replica) == TRV_OK) {
+        alone = (trv_replica_leave(set->replica) == TRV_OK);
 
-            /* workers that were killed are followed by others */
-
-            if (trv_replica_lock(set->replica) != TRV_AGAIN) {
-                ngx_trv_follower_sign_off(set->follower);
-            }
-
+        if (trv_replica_lock(set->replica) == TRV_AGAIN) {
             return;
         }
 
-        if (i >= NGX_TRV_SET_RELOAD_MS
-            && trv_replica_lock(set->replica) == TRV_AGAIN)
-        {
+        if (alone) {
+            ngx_trv_follower_sign_off(set->follower);
             return;
         }
 
+        trv_replica_unlock(set->replica);
         ngx_msleep(5);
     }
 }
@@ -214,9 +208,20 @@ ngx_trv_set_exit_process(ngx_trv_set_t *set, ngx_cycle_t *cycle)
 static void
 ngx_trv_set_tick_handler(ngx_event_t *ev)
 {
+    ngx_msec_t      passed;
     ngx_trv_set_t  *set = ev->data;
 
-    if (set->follower == NULL) {
+    passed = ngx_current_msec - set->ticked;
+    set->ticked = ngx_current_msec;
+
+    /* who was held up hears first what it was told meanwhile: to end, maybe */
+
+    if (passed > 2 * NGX_TRV_SET_TICK_MS) {
+        ngx_add_timer(&set->tick, 1);
+        return;
+    }
+
+    if (set->follower == NULL && !ngx_quit && !ngx_terminate) {
         ngx_trv_set_elect(set);
     }
 

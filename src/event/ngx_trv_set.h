@@ -57,6 +57,7 @@ typedef struct {
 
     ngx_event_t            tick;         /* cancelable timer */
     ngx_msec_t             started;
+    ngx_msec_t             ticked;       /* the timer, last */
     ngx_msec_t             refreshed;    /* the replica, last */
     ngx_connection_t      *shutdown;     /* idle: nginx tells it */
     ngx_trv_job_t          closing;      /* of a table no longer in force */

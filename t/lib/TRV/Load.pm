@@ -87,11 +87,13 @@ sub stop {
 }
 
 
-# stops, asks each edge for each token a last time; returns the history
+# stops, and asks each edge for each token a last time when all have settled,
+# which is given so many seconds; returns the history
 sub end {
-    my ($self, $fleet) = @_;
+    my ($self, $fleet, $seconds) = @_;
 
     $self->stop;
+    $fleet->settled($fleet->now, $seconds // 15);
     my $history = $self->{history};
 
     my %names = map { $_ => 1 } map { @{ $_->{tokens} } } @{ $history->{events} };

@@ -355,7 +355,7 @@ sub send {
     my $out = $link->{$way}{out};
 
     if (!$faults->{split}) {
-        push @$out, [ $due, $bytes ];
+        push @$out, map { [ $due, $_ ] } unpack '(a65536)*', $bytes;
         return;
     }
 
