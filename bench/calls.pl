@@ -12,8 +12,6 @@ use Bench;
 use Bench::Contest;
 use TRV;
 
-alarm 0;
-
 my $SIZE = quick() ? 1000 : 100000;
 my %KINDS = (
     43 => [ [ 'HTTP/1.1', {} ],

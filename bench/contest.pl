@@ -14,8 +14,6 @@ use Bench;
 use Bench::Contest;
 use TRV;
 
-alarm 0;
-
 my $LEN = $ENV{BENCH_TOKEN_LEN} || 43;
 my @SIZES = quick() ? 1000 : (0, 1000, 1000000, 10000000);
 

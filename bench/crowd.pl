@@ -13,8 +13,6 @@ use Bench;
 use Time::HiRes qw(time sleep);
 use TRV;
 
-alarm 0;
-
 # each edge has two connections, and all are from one process
 my ($LIMIT) = capture('sh', '-c', 'ulimit -Hn') =~ /^(\d+)/ ? $1 : 1e6;
 my $MOST = int(($LIMIT - 100) / 200) * 100;

@@ -14,8 +14,6 @@ use List::Util 'sum0';
 use Time::HiRes qw(time sleep);
 use TRV;
 
-alarm 0;
-
 my $LEN = 43;
 my $TOKENS = 100000;
 my @SIZES = sizes(300, quick() ? 1000000 : (1000, 1000000, 10000000));

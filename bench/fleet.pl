@@ -17,8 +17,6 @@ use Time::HiRes qw(time sleep);
 use TRV;
 use TRV::Http;
 
-alarm 0;
-
 my $LEN = 43;
 my $RATE = 100;
 my $SECONDS = quick() ? 3 : 20;

@@ -13,6 +13,8 @@ use Time::HiRes 'time';
 use lib "$FindBin::Bin/../t/lib";
 use TRV;
 
+alarm 0;                         # which ends tests that take too long
+
 our @EXPORT = qw(quick sizes program capture shell pin cpu_ns
                  median lowest highest spread table heading note
                  tokens load_redis load_start load_end call_load);

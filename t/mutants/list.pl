@@ -280,12 +280,6 @@
       'i < NGX_TRV_SET_FAREWELL_MS / 10',
       't/confirmed.t' ],
 
-    [ 'a worker that is late takes the lock from an edge that leaves',
-      'src/event/ngx_trv_set.c',
-      'passed > 2 * NGX_TRV_SET_TICK_MS',
-      'passed > 2000 * NGX_TRV_SET_TICK_MS',
-      't/confirmed.t' ],
-
     [ 'a worker that shuts down keeps the writer lock',
       'src/event/ngx_trv_set.c',
       "        ngx_trv_follower_stop(set->follower);\n"
