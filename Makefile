@@ -232,7 +232,8 @@ BENCH_LUA      := $(BUILD)/nginx/objs/trv_lua.h
 $(BENCH_LUA): $(MODULE) ;
 
 $(BUILD)/bench/crowd: BENCH_CFLAGS += -I$(dir $(BENCH_LUA))
-$(BUILD)/bench/crowd: bench/crowd_redis.c bench/crowd_redis.h bench/clock.h $(BENCH_LUA)
+$(BUILD)/bench/crowd: $(wildcard bench/crowd_*.c bench/crowd*.h) bench/clock.h \
+                      $(BENCH_LUA)
 
 bench-programs: module $(BENCH)
 

@@ -32,21 +32,13 @@
 #include <hiredis/hiredis.h>
 
 #include "clock.h"
+#include "crowd.h"
 #include "crowd_redis.h"
-#include "trv_heartbeat.h"
-#include "trv_stream.h"
+#include "trv_id.h"
 
 
-#define CROWD_SEC         UINT64_C(1000000000)   /* all times: ns */
-#define CROWD_MS          UINT64_C(1000000)
 #define CROWD_SETTLE      (3 * CROWD_SEC)        /* before it is measured */
 #define CROWD_DRAIN       (20 * CROWD_SEC)       /* for what is on its way */
-#define CROWD_LATE        (100 * CROWD_MS)       /* of a heartbeat */
-#define CROWD_LOST        CROWD_SEC              /* then an edge connects anew */
-
-#define CROWD_POLICY      10                     /* heartbeats to one of each */
-#define CROWD_MINUTES     2
-#define CROWD_PRUNE       60
 #define CROWD_ASK         (5 * CROWD_MS)         /* ngx_http_trv_proof.c */
 #define CROWD_ASK_MAX     (50 * CROWD_MS)
 
@@ -55,109 +47,22 @@
 #define CROWD_ID          "5ca1e5ca1e5ca1e5%016" PRIx64
 
 
-typedef enum {
-    CROWD_NOTHING = 0,
-    CROWD_HEARTBEAT,
-    CROWD_REPORT,
-    CROWD_SPARE
-} crowd_asked_e;
+crowd_edge_t               *crowd_edges;
+crowd_revocation_t         *crowd_revocations;
+uint64_t                    crowd_n, crowd_now;
+bool                        crowd_calls, crowd_measuring;
+char                        crowd_repl_id[64];
+crowd_sample_t              crowd_beats;
+uint64_t                    crowd_late, crowd_lost;
 
-
-typedef struct crowd_edge_s  crowd_edge_t;
-
-typedef struct {
-    redisContext    *redis;
-    crowd_edge_t    *edge;               /* NULL: of who revokes */
-    bool             tail;
-} crowd_link_t;
-
-struct crowd_edge_s {
-    crowd_link_t     heart;
-    crowd_link_t     tail;
-    crowd_asked_e    asked;
-    bool             due;                /* a heartbeat */
-    bool             report;
-    bool             minutes;
-    bool             prune;
-    uint64_t         due_ns;
-    uint64_t         beats;
-    trv_position_t   position;
-    uint64_t         read;               /* revocations, */
-    uint64_t         told;               /* in the report on its way, */
-    uint64_t         confirmed;          /* in one that was answered */
-};
-
-typedef struct {
-    uint64_t         sent;
-    uint64_t         answered;
-    uint64_t         n_read;
-    uint64_t         n_confirmed;
-    uint64_t         read;               /* by the last one of n */
-    uint64_t         confirmed;
-    uint64_t         ask;                /* when edges.lua is due; 0: not */
-    uint64_t         pause;
-    bool             done;
-} crowd_revocation_t;
-
-typedef struct {
-    double          *values;
-    size_t           n;
-    size_t           room;
-} crowd_sample_t;
-
-static uint64_t             crowd_n, crowd_rate, crowd_now;
-static bool                 crowd_wait, crowd_calls, crowd_measuring;
+static uint64_t             crowd_rate, crowd_skipped;
+static bool                 crowd_wait;
 static int                  crowd_epoll;
-static crowd_edge_t        *crowd_edges;
-static char                 crowd_repl_id[64];
 
 static crowd_link_t         crowd_revoker;
-static crowd_revocation_t  *crowd_revocations;
 static uint64_t             crowd_sent, crowd_answered, crowd_open;
 static uint64_t            *crowd_asked;   /* in order: number << 1 | edges */
 static size_t               crowd_asked_from, crowd_asked_to, crowd_asked_room;
-
-static crowd_sample_t       crowd_beats;
-static uint64_t             crowd_late, crowd_lost, crowd_skipped;
-
-
-static void
-crowd_sample(crowd_sample_t *s, uint64_t ns)
-{
-    if (s->n == s->room) {
-        s->room = s->room ? 2 * s->room : 1024;
-        s->values = realloc(s->values, s->room * sizeof(double));
-    }
-
-    s->values[s->n++] = (double) ns / (double) CROWD_MS;
-}
-
-
-static int
-crowd_compare(const void *one, const void *two)
-{
-    double  a, b;
-
-    a = *(const double *) one;
-    b = *(const double *) two;
-
-    return (a > b) - (a < b);
-}
-
-
-static void
-crowd_print(const char *name, crowd_sample_t *s)
-{
-    printf("%s %zu", name, s->n);
-
-    if (s->n) {
-        qsort(s->values, s->n, sizeof(double), crowd_compare);
-        printf(" %.3f %.3f %.3f", s->values[s->n / 2],
-               s->values[(s->n - 1) * 99 / 100], s->values[s->n - 1]);
-    }
-
-    printf("\n");
-}
 
 
 static void
@@ -171,182 +76,6 @@ crowd_send_revoke(uint64_t number)
 
     snprintf(id, sizeof(id), CROWD_ID, number);
     crowd_send_script(crowd_revoker.redis, TRV_SCRIPT_REVOKE, 15, argv);
-}
-
-
-static void
-crowd_read_log(crowd_edge_t *e)
-{
-    char         position[TRV_POSITION_LEN + 1];
-    const char  *argv[] = {
-        "XREAD", "COUNT", "32", "BLOCK", "5000", "STREAMS", CROWD_LOG, position
-    };
-
-    trv_position_format(&e->position, position);
-    crowd_send(e->tail.redis, 8, argv);
-}
-
-
-static void
-crowd_report(crowd_edge_t *e)
-{
-    char         edge[160], text[512], position[TRV_POSITION_LEN + 1];
-    uint64_t     n;
-    const char  *argv[] = { edge, text };
-
-    n = (uint64_t) (e - crowd_edges);
-    trv_position_format(&e->position, position);
-
-    snprintf(edge, sizeof(edge), "edge-%" PRIu64 ":%016" PRIx64, n, n);
-    snprintf(text, sizeof(text),
-             "\"node\":\"edge-%" PRIu64 "\",\"position\":\"%s\","
-             "\"replication_id\":\"%s\",\"entries\":1000000,\"bytes\":33554432,"
-             "\"agrees\":true,\"contact_age_ms\":1,\"version\":\"1.0.0\"}",
-             n, position, crowd_repl_id);
-
-    crowd_send_script(e->heart.redis, TRV_SCRIPT_REPORT, 2, argv);
-
-    e->asked = CROWD_REPORT;
-    e->report = false;
-    e->told = e->read;
-}
-
-
-/* what a busy edge counts in a minute: calls, refusals, delays */
-
-static void
-crowd_minutes(crowd_edge_t *e)
-{
-    char         epoch[24], minute[24];
-    const char  *argv[] = { epoch, minute, "60000 600 0 10 10" };
-
-    snprintf(epoch, sizeof(epoch), "%016" PRIx64,
-             (uint64_t) (e - crowd_edges) + 1);
-    snprintf(minute, sizeof(minute), "%ld", (long) time(NULL) / 60);
-
-    crowd_send_script(e->heart.redis, TRV_SCRIPT_MINUTES, 3, argv);
-    e->asked = CROWD_SPARE;
-    e->minutes = false;
-}
-
-
-/* the next command on the first connection, as trv_follow_heartbeat_next() */
-
-static void
-crowd_next(crowd_edge_t *e)
-{
-    uint64_t     turn;
-    const char  *policy;
-    const char  *prune[] = { "250", "7776000" };
-
-    if (e->asked != CROWD_NOTHING) {
-        return;
-    }
-
-    if (e->report) {
-        crowd_report(e);
-
-    } else if (e->due) {
-        turn = e->beats++ + (uint64_t) (e - crowd_edges);
-        policy = turn % CROWD_POLICY ? "" : "1";
-        crowd_send_script(e->heart.redis, TRV_SCRIPT_HEARTBEAT, 1, &policy);
-        e->asked = CROWD_HEARTBEAT;
-        e->due = false;
-        e->minutes = crowd_calls && turn % CROWD_MINUTES == 0;
-        e->prune = turn % CROWD_PRUNE == 0;
-
-    } else if (e->minutes) {
-        crowd_minutes(e);
-
-    } else if (e->prune) {
-        crowd_send_script(e->heart.redis, TRV_SCRIPT_PRUNE, 2, prune);
-        e->asked = CROWD_SPARE;
-        e->prune = false;
-    }
-}
-
-
-static void
-crowd_heart_reply(crowd_edge_t *e, redisReply *reply)
-{
-    uint64_t         i, ns;
-    crowd_asked_e    asked;
-    trv_heartbeat_t  hb;
-
-    asked = e->asked;
-    e->asked = CROWD_NOTHING;
-
-    if (asked == CROWD_HEARTBEAT) {
-        if (trv_heartbeat_parse(reply, &hb) != TRV_OK) {
-            crowd_die("heartbeat", "not a reply");
-        }
-
-        ns = crowd_now - e->due_ns;
-
-        if (crowd_measuring) {
-            crowd_sample(&crowd_beats, ns);
-            crowd_late += ns > CROWD_LATE;
-            crowd_lost += ns > CROWD_LOST;
-        }
-
-        e->report = true;
-
-    } else if (asked == CROWD_REPORT) {
-
-        for (i = e->confirmed; i < e->told; i++) {
-            if (++crowd_revocations[i].n_confirmed == crowd_n) {
-                crowd_revocations[i].confirmed = crowd_now;
-            }
-        }
-
-        e->confirmed = e->told;
-    }
-
-    crowd_next(e);
-}
-
-
-static void
-crowd_tail_reply(crowd_edge_t *e, redisReply *reply)
-{
-    trv_rc_e       rc;
-    uint16_t       day;
-    trv_id_t       id;
-    trv_entry_t    entry;
-    trv_stream_t   stream;
-    trv_str_t      key = { CROWD_LOG, sizeof(CROWD_LOG) - 1 };
-
-    rc = trv_stream_open(&stream, reply, &key);
-    stream.last = e->position;
-
-    while (rc == TRV_OK) {
-        rc = trv_stream_next(&stream, &entry);
-
-        if (rc != TRV_OK) {
-            break;
-        }
-
-        if (trv_entry_next(&entry, &id, &day) != TRV_OK || id.lo != e->read
-            || trv_position_cmp(&entry.prev, &e->position) != 0)
-        {
-            crowd_die("XREAD", "an entry that was not expected");
-        }
-
-        e->position = entry.id;
-        e->report |= entry.ack;
-        e->read++;
-
-        if (++crowd_revocations[id.lo].n_read == crowd_n) {
-            crowd_revocations[id.lo].read = crowd_now;
-        }
-    }
-
-    if (rc != TRV_DECLINED) {
-        crowd_die("XREAD", "not a reply");
-    }
-
-    crowd_read_log(e);
-    crowd_next(e);
 }
 
 
