@@ -217,7 +217,7 @@ ngx_http_token_revoke_init(ngx_conf_t *cf)
         *h = phases[i].handler;
     }
 
-    return ngx_trv_job_conf(cf);
+    return NGX_OK;
 }
 
 

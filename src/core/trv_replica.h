@@ -60,8 +60,8 @@ trv_rc_e trv_replica_refresh(trv_replica_t *r);
 trv_rc_e trv_replica_lookup(trv_replica_t *r, const trv_id_t *id);
 
 /*
- * A table that this worker mapped before and no longer needs, to be closed
- * where it may take long.  TRV_OK: *t is the caller's.  TRV_DECLINED: none.
+ * A table that this worker mapped before and no longer needs, to be
+ * unmapped bit by bit.  TRV_OK: *t is the caller's.  TRV_DECLINED: none.
  */
 trv_rc_e trv_replica_retired(trv_replica_t *r, trv_table_t *t);
 
@@ -97,7 +97,7 @@ uint64_t trv_replica_contact_ms(const trv_replica_t *r);
 bool trv_replica_full(const trv_replica_t *r);
 
 /*
- * A descriptor of the directory for trv_table_create() in a thread; the
+ * A descriptor of the directory for trv_table_create() in a child; the
  * caller's to close.  -1: errno.
  */
 int trv_replica_dir_open(const trv_replica_t *r);

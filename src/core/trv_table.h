@@ -82,10 +82,9 @@ size_t trv_table_size(uint64_t capacity);
 void trv_table_name(uint64_t generation, char name[TRV_TABLE_NAME_LEN]);
 
 /*
- * Makes the file `name` in the directory dirfd, all blocks allocated, and maps
- * it for writing; the capacity is rounded up to whole lines.  Slow for large
- * tables: allocates, zeroes, and has all pages ready.  TRV_ERROR:
- * errno (ENOSPC, EDQUOT, EACCES ...), and no file of ours is left behind;
+ * Makes the file `name` in the directory dirfd, all blocks and pages there, and
+ * maps it for writing; capacity is rounded up to whole lines.  Slow.
+ * TRV_ERROR, errno (ENOSPC, EDQUOT, EACCES ...): no file of ours is left;
  * EEXIST: the number was used already, which is left alone.
  */
 trv_rc_e trv_table_create(trv_table_t *t, int dirfd, const char *name,
@@ -99,14 +98,17 @@ trv_rc_e trv_table_create(trv_table_t *t, int dirfd, const char *name,
 trv_rc_e trv_table_open(trv_table_t *t, int dirfd, const char *name,
     uint64_t generation, bool writable);
 
-/*
- * To the disk; slow for large tables.  TRV_OK or TRV_ERROR.  Uses t->fd only:
- * a thread may be given a copy of *t with a duplicate of it.
- */
+/* to the disk, slow for large tables: TRV_OK or TRV_ERROR */
 trv_rc_e trv_table_sync(trv_table_t *t);
 
-/* unmaps; slow for large tables that are deleted already */
+/* unmaps; slow for large tables, more so if they are deleted already */
 void trv_table_close(trv_table_t *t);
+
+/*
+ * The same bit by bit, of a table that nobody looks into: about n bytes from
+ * the end, in units of 2 MiB.  TRV_AGAIN: some are left.  TRV_OK: closed.
+ */
+trv_rc_e trv_table_unmap(trv_table_t *t, size_t n);
 
 /* a writable table becomes one for reading, at the same addresses */
 void trv_table_freeze(trv_table_t *t);

@@ -308,6 +308,28 @@ trv_table_close(trv_table_t *t)
 }
 
 
+trv_rc_e
+trv_table_unmap(trv_table_t *t, size_t n)
+{
+    size_t  from;
+
+    /* where a page begins, of whatever size; that of the head is the last */
+
+    from = (t->size > n) ? t->size - n : 0;
+    from -= from % TRV_TABLE_HUGE;
+
+    if (from == 0) {
+        trv_table_close(t);
+        return TRV_OK;
+    }
+
+    munmap((char *) t->head + from, t->size - from);
+    t->size = from;
+
+    return TRV_AGAIN;
+}
+
+
 void
 trv_table_freeze(trv_table_t *t)
 {

@@ -1,70 +1,38 @@
 
 #include "ngx_trv_job.h"
 
+#include <sys/syscall.h>
 
-static void ngx_trv_job_done_handler(ngx_event_t *ev);
-
-
-#if (NGX_THREADS)
-
-static ngx_str_t  ngx_trv_job_pool = ngx_string("default");
-
-
-static void
-ngx_trv_job_thread_handler(void *data, ngx_log_t *log)
-{
-    ngx_trv_job_t  **job = data;
-
-    (*job)->work((*job)->data);
-}
-
+#if (NGX_LINUX)
+#include <sys/prctl.h>
 #endif
 
 
-ngx_int_t
-ngx_trv_job_conf(ngx_conf_t *cf)
-{
-#if (NGX_THREADS)
-    if (ngx_thread_pool_add(cf, &ngx_trv_job_pool) == NULL) {
-        return NGX_ERROR;
-    }
-#endif
-
-    return NGX_OK;
-}
+#define NGX_TRV_JOB_WAIT_MAX  20         /* ms between looks for the result */
 
 
-ngx_int_t
-ngx_trv_job_init(ngx_trv_job_t *job, ngx_cycle_t *cycle,
-    void (*work)(void *data), void (*done)(void *data), void *data)
+static ngx_int_t ngx_trv_job_fork(ngx_trv_job_t *job);
+static void ngx_trv_job_child(ngx_trv_job_t *job, int result);
+static void ngx_trv_job_close(unsigned first, unsigned last);
+static void ngx_trv_job_handler(ngx_event_t *ev);
+
+
+void
+ngx_trv_job_init(ngx_trv_job_t *job, ngx_log_t *log,
+    ngx_err_t (*work)(void *data), void (*done)(void *data, ngx_err_t err),
+    void *data)
 {
     ngx_memzero(job, sizeof(ngx_trv_job_t));
 
     job->work = work;
     job->done = done;
     job->data = data;
+    job->fd = -1;
 
     job->event.data = job;
-    job->event.handler = ngx_trv_job_done_handler;
-    job->event.log = cycle->log;
-
-#if (NGX_THREADS)
-    job->thread_pool = ngx_thread_pool_get(cycle, &ngx_trv_job_pool);
-
-    job->task = ngx_thread_task_alloc(cycle->pool, sizeof(ngx_trv_job_t *));
-    if (job->task == NULL) {
-        return NGX_ERROR;
-    }
-
-    *(ngx_trv_job_t **) job->task->ctx = job;
-
-    job->task->handler = ngx_trv_job_thread_handler;
-    job->task->event.data = job;
-    job->task->event.handler = ngx_trv_job_done_handler;
-    job->task->event.log = cycle->log;
-#endif
-
-    return NGX_OK;
+    job->event.handler = ngx_trv_job_handler;
+    job->event.log = log;
+    job->event.cancelable = 1;
 }
 
 
@@ -73,27 +41,137 @@ ngx_trv_job_start(ngx_trv_job_t *job)
 {
     job->running = 1;
 
-#if (NGX_THREADS)
-    if (job->thread_pool
-        && ngx_thread_task_post(job->thread_pool, job->task) == NGX_OK)
-    {
+    if (ngx_trv_job_fork(job) == NGX_OK) {
+        job->wait = 1;
+        ngx_add_timer(&job->event, job->wait);
         return;
     }
-#endif
 
-    /* a full queue, or a worker without threads */
-
-    job->work(job->data);
+    job->result = -1;
+    job->err = job->work(job->data);
 
     ngx_post_event(&job->event, &ngx_posted_events);
 }
 
 
-static void
-ngx_trv_job_done_handler(ngx_event_t *ev)
+static ngx_int_t
+ngx_trv_job_fork(ngx_trv_job_t *job)
 {
+    int    result[2];
+    pid_t  parent;
+
+    if (pipe(result) == -1) {
+        return NGX_ERROR;
+    }
+
+    parent = ngx_pid;
+
+    switch (ngx_nonblocking(result[0]) == -1 ? -1 : fork()) {
+
+    case -1:
+        (void) close(result[0]);
+        (void) close(result[1]);
+        return NGX_ERROR;
+
+    case 0:
+#if (NGX_LINUX)
+        (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
+#endif
+
+        if (getppid() == parent) {
+            ngx_trv_job_child(job, result[1]);
+        }
+
+        _exit(0);
+
+    default:
+        (void) close(result[1]);
+        job->result = result[0];
+        return NGX_OK;
+    }
+}
+
+
+static void
+ngx_trv_job_child(ngx_trv_job_t *job, int result)
+{
+    int        low, high;
+    ngx_err_t  err;
+
+    /* a connection that the worker closes is to be closed for its client */
+
+    low = ngx_min(job->fd, result);
+    high = ngx_max(job->fd, result);
+
+    if (low > STDERR_FILENO) {
+        ngx_trv_job_close(STDERR_FILENO + 1, low - 1);
+    }
+
+    ngx_trv_job_close(ngx_max(low, STDERR_FILENO) + 1, high - 1);
+    ngx_trv_job_close(high + 1, (unsigned) -1);
+
+    (void) signal(SIGINT, SIG_DFL);
+    (void) signal(SIGTERM, SIG_DFL);
+    (void) signal(SIGQUIT, SIG_DFL);
+
+    ngx_setproctitle("token revocation job");
+
+    err = job->work(job->data);
+
+    if (write(result, &err, sizeof(ngx_err_t)) == sizeof(ngx_err_t)) {
+        (void) close(result);
+        (void) sleep(job->linger);
+    }
+}
+
+
+/* descriptors from the first to the last one */
+
+static void
+ngx_trv_job_close(unsigned first, unsigned last)
+{
+    long  n;
+
+    if (first > last) {
+        return;
+    }
+
+#ifdef SYS_close_range
+    if (syscall(SYS_close_range, first, last, 0) == 0) {
+        return;
+    }
+#endif
+
+    n = sysconf(_SC_OPEN_MAX);
+
+    for ( /* void */ ; first <= last && (long) first < n; first++) {
+        (void) close((int) first);
+    }
+}
+
+
+static void
+ngx_trv_job_handler(ngx_event_t *ev)
+{
+    ssize_t         n;
     ngx_trv_job_t  *job = ev->data;
 
+    if (job->result != -1) {
+        n = read(job->result, &job->err, sizeof(ngx_err_t));
+
+        if (n == -1 && (ngx_errno == NGX_EAGAIN || ngx_errno == NGX_EINTR)) {
+            job->wait = ngx_min(job->wait * 2, NGX_TRV_JOB_WAIT_MAX);
+            ngx_add_timer(ev, job->wait);
+            return;
+        }
+
+        if (n != sizeof(ngx_err_t)) {
+            job->err = ECHILD;
+        }
+
+        (void) close(job->result);
+    }
+
     job->running = 0;
-    job->done(job->data);
+    job->done(job->data, job->err);
 }

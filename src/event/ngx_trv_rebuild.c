@@ -3,28 +3,25 @@
 
 
 #define NGX_TRV_REBUILD_RETRY  1000      /* ms after a disk that was full */
+#define NGX_TRV_REBUILD_UNMAP  (8 * 1024 * 1024)     /* bytes, up to 1 ms */
 
 
-static void ngx_trv_rebuild_create_work(void *data);
-static void ngx_trv_rebuild_create_done(void *data);
-static ngx_int_t ngx_trv_rebuild_sync(ngx_trv_rebuild_t *rb);
-static void ngx_trv_rebuild_sync_work(void *data);
-static void ngx_trv_rebuild_sync_done(void *data);
-static void ngx_trv_rebuild_failed(ngx_trv_rebuild_t *rb);
+static ngx_err_t ngx_trv_rebuild_create_work(void *data);
+static void ngx_trv_rebuild_create_done(void *data, ngx_err_t err);
+static void ngx_trv_rebuild_sync(ngx_trv_rebuild_t *rb);
+static ngx_err_t ngx_trv_rebuild_sync_work(void *data);
+static void ngx_trv_rebuild_sync_done(void *data, ngx_err_t err);
+static void ngx_trv_rebuild_failed(ngx_trv_rebuild_t *rb, ngx_err_t err);
 
 
-ngx_int_t
+void
 ngx_trv_rebuild_init(ngx_trv_rebuild_t *rb, ngx_cycle_t *cycle)
 {
-    if (ngx_trv_job_init(&rb->create, cycle, ngx_trv_rebuild_create_work,
-                         ngx_trv_rebuild_create_done, rb)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
+    ngx_trv_job_init(&rb->create, cycle->log, ngx_trv_rebuild_create_work,
+                     ngx_trv_rebuild_create_done, rb);
 
-    return ngx_trv_job_init(&rb->sync, cycle, ngx_trv_rebuild_sync_work,
-                            ngx_trv_rebuild_sync_done, rb);
+    ngx_trv_job_init(&rb->sync, cycle->log, ngx_trv_rebuild_sync_work,
+                     ngx_trv_rebuild_sync_done, rb);
 }
 
 
@@ -32,7 +29,7 @@ void
 ngx_trv_rebuild_check(ngx_trv_rebuild_t *rb, uint64_t want,
     uint16_t first_day)
 {
-    /* a thread may still be at it for the writer that we were before */
+    /* a child may still be at it for the writer that we were before */
 
     if (rb->state != NGX_TRV_REBUILD_IDLE || rb->create.running
         || rb->sync.running
@@ -55,56 +52,73 @@ ngx_trv_rebuild_check(ngx_trv_rebuild_t *rb, uint64_t want,
 
     rb->dir = trv_replica_dir_open(rb->replica);
     if (rb->dir == -1) {
-        rb->err = ngx_errno;
-        ngx_trv_rebuild_failed(rb);
+        ngx_trv_rebuild_failed(rb, ngx_errno);
         return;
     }
 
     rb->state = NGX_TRV_REBUILD_CREATE;
+    rb->create.fd = rb->dir;
     ngx_trv_job_start(&rb->create);
 }
 
 
-static void
+/* slow, that is: the worker maps it again */
+
+static ngx_err_t
 ngx_trv_rebuild_create_work(void *data)
 {
+    trv_table_t         table;
     ngx_trv_rebuild_t  *rb = data;
 
-    rb->rc = trv_table_create(&rb->table, rb->dir, rb->file, rb->generation,
-                              rb->capacity);
-    rb->err = rb->rc == TRV_OK ? 0 : ngx_errno;
+    if (trv_table_create(&table, rb->dir, rb->file, rb->generation,
+                         rb->capacity)
+        != TRV_OK)
+    {
+        return ngx_errno;
+    }
+
+    trv_table_close(&table);
+
+    return 0;
 }
 
 
 static void
-ngx_trv_rebuild_create_done(void *data)
+ngx_trv_rebuild_create_done(void *data, ngx_err_t err)
 {
+    trv_table_t         table;
     ngx_trv_rebuild_t  *rb = data;
-
-    (void) close(rb->dir);
 
     if (rb->stopped) {
 
         /* the file is removed by the next writer: it may be one of another
            process already */
 
-        if (rb->rc == TRV_OK) {
-            trv_table_close(&rb->table);
-        }
-
+        (void) close(rb->dir);
         return;
     }
 
-    if (rb->rc != TRV_OK) {
+    ngx_set_errno(EIO);              /* for a file that is not the one */
+
+    if (err == 0
+        && trv_table_open(&table, rb->dir, rb->file, rb->generation, true)
+           != TRV_OK)
+    {
+        err = ngx_errno;
+    }
+
+    (void) close(rb->dir);
+
+    if (err) {
         rb->state = NGX_TRV_REBUILD_IDLE;
-        ngx_trv_rebuild_failed(rb);
+        ngx_trv_rebuild_failed(rb, err);
         return;
     }
 
     rb->failing = 0;
     rb->state = NGX_TRV_REBUILD_COPY;
 
-    trv_writer_rebuild_start(rb->replica, &rb->table, rb->first_day);
+    trv_writer_rebuild_start(rb->replica, &table, rb->first_day);
     trv_writer_full_set(rb->replica, false);
 
     rb->wake(rb->data);
@@ -124,7 +138,8 @@ ngx_trv_rebuild_work(ngx_trv_rebuild_t *rb, size_t n)
         return NGX_AGAIN;
 
     case TRV_OK:
-        return ngx_trv_rebuild_sync(rb);
+        ngx_trv_rebuild_sync(rb);
+        return NGX_OK;
 
     default:                             /* outgrown meanwhile */
         trv_writer_rebuild_abort(rb->replica);
@@ -134,42 +149,39 @@ ngx_trv_rebuild_work(ngx_trv_rebuild_t *rb, size_t n)
 }
 
 
-/* the thread has a descriptor of its own: the table may be closed meanwhile */
+/*
+ * The child has the table mapped that is to be replaced.  It is the last one
+ * that has when it leaves behind all workers, and then the kernel's work of
+ * dropping the pages falls to it.
+ */
 
-static ngx_int_t
+static void
 ngx_trv_rebuild_sync(ngx_trv_rebuild_t *rb)
 {
-    rb->fd = dup(trv_writer_rebuild_table(rb->replica)->fd);
+    trv_replica_state_t  state;
 
-    if (rb->fd == -1) {
-        rb->err = ngx_errno;
-        rb->state = NGX_TRV_REBUILD_IDLE;
-        trv_writer_rebuild_abort(rb->replica);
-        ngx_trv_rebuild_failed(rb);
-        return NGX_OK;
-    }
+    trv_replica_state(rb->replica, &state);
+
+    rb->sync.fd = trv_writer_rebuild_table(rb->replica)->fd;
+    rb->sync.linger = 2 + state.bytes / NGX_TRV_REBUILD_UNMAP / 20;
 
     rb->state = NGX_TRV_REBUILD_SYNC;
     ngx_trv_job_start(&rb->sync);
-
-    return NGX_OK;
 }
 
 
-static void
+static ngx_err_t
 ngx_trv_rebuild_sync_work(void *data)
 {
     ngx_trv_rebuild_t  *rb = data;
 
-    rb->rc = fsync(rb->fd) == 0 ? TRV_OK : TRV_ERROR;
-    rb->err = rb->rc == TRV_OK ? 0 : ngx_errno;
-
-    (void) close(rb->fd);
+    return trv_table_sync(trv_writer_rebuild_table(rb->replica)) == TRV_OK
+           ? 0 : ngx_errno;
 }
 
 
 static void
-ngx_trv_rebuild_sync_done(void *data)
+ngx_trv_rebuild_sync_done(void *data, ngx_err_t err)
 {
     ngx_trv_rebuild_t    *rb = data;
 
@@ -181,12 +193,13 @@ ngx_trv_rebuild_sync_done(void *data)
 
     rb->state = NGX_TRV_REBUILD_IDLE;
 
-    if (rb->rc != TRV_OK
-        || trv_writer_rebuild_switch(rb->replica) != TRV_OK)
-    {
-        rb->err = rb->err ? rb->err : ngx_errno;
+    if (err == 0 && trv_writer_rebuild_switch(rb->replica) != TRV_OK) {
+        err = ngx_errno;
+    }
+
+    if (err) {
         trv_writer_rebuild_abort(rb->replica);
-        ngx_trv_rebuild_failed(rb);
+        ngx_trv_rebuild_failed(rb, err);
         return;
     }
 
@@ -205,7 +218,7 @@ ngx_trv_rebuild_sync_done(void *data)
 /* the old table stays in force; tried again as long as it is needed */
 
 static void
-ngx_trv_rebuild_failed(ngx_trv_rebuild_t *rb)
+ngx_trv_rebuild_failed(ngx_trv_rebuild_t *rb, ngx_err_t err)
 {
     rb->retry = ngx_current_msec + NGX_TRV_REBUILD_RETRY;
 
@@ -214,7 +227,7 @@ ngx_trv_rebuild_failed(ngx_trv_rebuild_t *rb)
     }
 
     rb->failing = 1;
-    ngx_log_error(NGX_LOG_CRIT, rb->log, rb->err,
+    ngx_log_error(NGX_LOG_CRIT, rb->log, err,
                   "token revocation set \"%V\": cannot make table \"%s\" of "
                   "%uL slots, the old one stays in force", rb->name, rb->file,
                   rb->capacity);
@@ -232,4 +245,11 @@ ngx_trv_rebuild_stop(ngx_trv_rebuild_t *rb)
 
     rb->stopped = 1;
     rb->state = NGX_TRV_REBUILD_IDLE;
+}
+
+
+void
+ngx_trv_rebuild_unmap(trv_table_t *t)
+{
+    (void) trv_table_unmap(t, NGX_TRV_REBUILD_UNMAP);
 }

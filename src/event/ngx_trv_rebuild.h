@@ -1,7 +1,7 @@
 
 /*
  * Runs a rebuild of the table (trv_writer.h) on the event loop: the file is
- * made and written to the disk in a thread, the entries are copied in slices.
+ * made and written to the disk by a child, the entries are copied in slices.
  */
 
 #ifndef NGX_TRV_REBUILD_H
@@ -14,9 +14,9 @@
 
 typedef enum {
     NGX_TRV_REBUILD_IDLE = 0,
-    NGX_TRV_REBUILD_CREATE,              /* in a thread */
+    NGX_TRV_REBUILD_CREATE,              /* by a child */
     NGX_TRV_REBUILD_COPY,
-    NGX_TRV_REBUILD_SYNC                 /* in a thread */
+    NGX_TRV_REBUILD_SYNC                 /* by a child */
 } ngx_trv_rebuild_state_e;
 
 
@@ -31,14 +31,10 @@ typedef struct {
     void                    (*wake)(void *data);         /* work can go on */
     void                     *data;
 
-    trv_table_t               table;     /* being made by the thread */
-    int                       dir;
-    int                       fd;        /* of the table being synced */
+    int                       dir;       /* while the file is made */
     char                      file[TRV_TABLE_NAME_LEN];
     uint64_t                  capacity;
     uint64_t                  generation;
-    trv_rc_e                  rc;        /* of the thread */
-    ngx_err_t                 err;
 
     uint16_t                  first_day;
     ngx_msec_t                retry;     /* not before */
@@ -47,8 +43,8 @@ typedef struct {
 } ngx_trv_rebuild_t;
 
 
-/* once per worker; NGX_OK or NGX_ERROR */
-ngx_int_t ngx_trv_rebuild_init(ngx_trv_rebuild_t *rb, ngx_cycle_t *cycle);
+/* once per worker */
+void ngx_trv_rebuild_init(ngx_trv_rebuild_t *rb, ngx_cycle_t *cycle);
 
 /* starts one if needed; want, first_day: see trv_writer_rebuild_needed() */
 void ngx_trv_rebuild_check(ngx_trv_rebuild_t *rb, uint64_t want,
@@ -59,6 +55,10 @@ ngx_int_t ngx_trv_rebuild_work(ngx_trv_rebuild_t *rb, size_t n);
 
 /* the lock is about to be given up: drops what is under way */
 void ngx_trv_rebuild_stop(ngx_trv_rebuild_t *rb);
+
+/* a step of unmapping a table that was in force; to be called 20 times a second
+   until its head is NULL */
+void ngx_trv_rebuild_unmap(trv_table_t *t);
 
 
 #endif /* NGX_TRV_REBUILD_H */

@@ -21,8 +21,6 @@ static ngx_int_t ngx_trv_set_take(ngx_trv_set_t *set);
 static void ngx_trv_set_refresh(ngx_trv_set_t *set);
 static void ngx_trv_set_watch(ngx_trv_set_t *set,
     const trv_replica_state_t *state);
-static void ngx_trv_set_close_work(void *data);
-static void ngx_trv_set_close_done(void *data);
 
 
 ngx_int_t
@@ -47,12 +45,9 @@ ngx_trv_set_init_process(ngx_trv_set_t *set, ngx_cycle_t *cycle)
     set->rebuild.name = &set->name;
     set->rebuild.stats = &set->stats;
 
-    if (ngx_trv_rebuild_init(&set->rebuild, cycle) != NGX_OK
-        || ngx_trv_job_init(&set->closing, cycle, ngx_trv_set_close_work,
-                            ngx_trv_set_close_done, set)
-           != NGX_OK
-        || ngx_trv_set_shutdown_init(set) != NGX_OK)
-    {
+    ngx_trv_rebuild_init(&set->rebuild, cycle);
+
+    if (ngx_trv_set_shutdown_init(set) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -235,10 +230,10 @@ ngx_trv_set_tick_handler(ngx_event_t *ev)
         ngx_trv_set_starting(set);
     }
 
-    if (!set->closing.running
-        && trv_replica_retired(set->replica, &set->closed) == TRV_OK)
+    if (set->retired.head != NULL
+        || trv_replica_retired(set->replica, &set->retired) == TRV_OK)
     {
-        ngx_trv_job_start(&set->closing);
+        ngx_trv_rebuild_unmap(&set->retired);
     }
 
     ngx_add_timer(&set->tick, NGX_TRV_SET_TICK_MS);
@@ -432,20 +427,4 @@ ngx_trv_set_written(const trv_replica_state_t *state)
 
     return state->beat_ms && age >= -NGX_TRV_SET_AHEAD_MS
            && age <= NGX_TRV_SET_STUCK_MS;
-}
-
-
-static void
-ngx_trv_set_close_work(void *data)
-{
-    ngx_trv_set_t  *set = data;
-
-    trv_table_close(&set->closed);
-}
-
-
-static void
-ngx_trv_set_close_done(void *data)
-{
-    /* the next one is taken up by the next tick */
 }

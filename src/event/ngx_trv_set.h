@@ -60,8 +60,7 @@ typedef struct {
     ngx_msec_t             ticked;       /* the timer, last */
     ngx_msec_t             refreshed;    /* the replica, last */
     ngx_connection_t      *shutdown;     /* idle: nginx tells it */
-    ngx_trv_job_t          closing;      /* of a table no longer in force */
-    trv_table_t            closed;
+    trv_table_t            retired;      /* not in force, being unmapped */
     unsigned               starting:1;   /* nobody has looked yet whether this
                                             edge was away */
     unsigned               stuck:1;      /* said that the writer is */

@@ -1,6 +1,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -330,6 +331,49 @@ trv_table_survives_garbage_slots(void **state)
 }
 
 
+/* mincore() says ENOMEM of what is not mapped */
+
+static bool
+trv_is_mapped(const void *p)
+{
+    unsigned char  in;
+
+    return mincore((void *) p, 1, &in) == 0;
+}
+
+
+static void
+trv_table_is_unmapped_bit_by_bit(void **state)
+{
+    int          dir, steps;
+    char        *head;
+    size_t       size, n = 4 * 1024 * 1024;
+    trv_table_t  t;
+
+    dir = trv_dir_fd(state);
+    assert_int_equal(trv_table_create(&t, dir, NAME, 7, 1000000), TRV_OK);
+
+    head = (char *) t.head;
+    size = t.size;
+    head[size - 1] = 1;
+
+    for (steps = 1; trv_table_unmap(&t, n) == TRV_AGAIN; steps++) {
+        assert_true(trv_is_mapped(head));
+        assert_ptr_equal(t.head, head);
+        assert_true(t.size < size);
+        assert_true(trv_is_mapped(head + t.size - 4096));
+        assert_false(trv_is_mapped(head + t.size));
+    }
+
+    assert_null(t.head);
+    assert_false(trv_is_mapped(head));
+    assert_in_range(steps, size / (n + 2 * 1024 * 1024), size / n + 1);
+
+    unlinkat(dir, NAME, 0);
+    close(dir);
+}
+
+
 int
 main(void)
 {
@@ -341,6 +385,7 @@ main(void)
         cmocka_unit_test(trv_table_minds_the_limit_on_files),
         cmocka_unit_test(trv_table_checks_on_open),
         cmocka_unit_test(trv_table_survives_garbage_slots),
+        cmocka_unit_test(trv_table_is_unmapped_bit_by_bit),
     };
 
     return cmocka_run_group_tests_name("trv_table", tests, trv_test_dir_create,

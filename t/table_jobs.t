@@ -1,0 +1,110 @@
+#!/usr/bin/perl
+
+# The file of a new table is made and written to the disk by a child of the
+# worker.  The worker has no second thread, ever: that would make each of its
+# calls slower.  A child that ends without an answer is said, and the next one
+# does it.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::More;
+use Time::HiRes 'sleep';
+use TRV;
+
+my $ONCE = 1000;                        # ids a call
+
+my $redis = redis();
+my $edge = edge(redis => $redis, workers => 2);
+my ($good, $bad) = (token(), token());
+my $last_id = 0;
+
+sub revoke_many {
+    my ($times, @more) = @_;
+    for (1 .. $times) {
+        my @ids = map { sprintf '%016x%016x', ++$last_id, $last_id }
+                  1 .. $ONCE - @more;
+        my $answer = $edge->revoke({ ids => [ @ids, splice @more ] });
+        return 0 if $answer->{status} !~ /^20[02]$/;
+    }
+    return 1;
+}
+
+sub jobs {
+    my %jobs;
+    for my $worker ($edge->workers) {
+        for (split ' ', slurp("/proc/$worker/task/$worker/children")) {
+            $jobs{$_} = 1 if slurp("/proc/$_/cmdline") =~ /token revocation job/;
+        }
+    }
+    return keys %jobs;
+}
+
+sub threads {
+    return map { slurp("/proc/$_/status") =~ /^Threads:\s+(\d+)/m ? $1 : 0 }
+           $edge->workers;
+}
+
+sub rebuilds { scalar $edge->logged(qr/table \d+ is in force/) }
+
+
+# a table is outgrown
+
+is_deeply([ threads() ], [ 1, 1 ], 'workers of one thread');
+ok(revoke_many(10, token_id($bad)), 'revoked');
+
+my @jobs;
+ok(wait_for(10, sub { @jobs = jobs(); rebuilds() && @jobs }),
+   'a table that a child has made is in force');
+is_deeply([ threads() ], [ 1, 1 ], 'still of one thread');
+
+# what it shares with its worker is no connection, no socket, no lock
+my %open = map { (readlink($_) || '') => 1 } glob "/proc/$jobs[0]/fd/*";
+delete $open{$_} for '', '/dev/null', $edge->{log};
+is_deeply([ grep { m{^socket|/writer|/control|pipe} } keys %open ], [],
+          'it holds nothing that is not its own');
+
+is($edge->call($bad), 401, 'refused');
+is($edge->call($good), 200, 'passed');
+ok(wait_for(20, sub { !jobs() }), 'the child leaves');
+
+# nobody has the old tables mapped any more
+ok(wait_for(10, sub {
+    !grep { slurp("/proc/$_/maps") =~ m{/table\.\S+ \(deleted\)} }
+         $edge->workers;
+}), 'and what they replace is unmapped');
+
+
+# killed at whatever it does
+
+allow_log(qr/\[alert\].*unknown process \d+ exited on signal 9/);
+allow_log(qr{\[alert\].*is full: calls are answered as if it were stale});
+
+my $killed = 0;
+my $caller = bless {}, 'TRV::Process';
+$caller->fork_loop(sub { revoke_many(60) or die "not revoked\n" });
+
+wait_for(20, sub {
+    kill('KILL', $_) && $killed++ for jobs();
+    $edge->logged(qr/\[crit\].*cannot make table.*10: No child processes/);
+});
+
+ok($killed, "$killed children were killed");
+ok(scalar $edge->logged(qr/\[crit\].*cannot make table.*No child processes/),
+   'said');
+ok($caller->wait_end(60), 'revoked meanwhile');
+is($caller->{status}, 0, 'all of them');
+
+my $before = rebuilds();
+ok(wait_for(10, sub { rebuilds() > $before || $edge->state->{agrees} }),
+   'the next child makes one');
+ok(wait_for(20, sub {
+    my $state = $edge->state;
+    $state->{agrees} && $state->{entries} == 70 * $ONCE;
+}), 'nothing is lost') or diag(explain($edge->state));
+is($edge->call($bad), 401, 'refused');
+is_deeply([ threads() ], [ 1, 1 ], 'still of one thread');
+
+finish();
