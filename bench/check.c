@@ -39,7 +39,6 @@ typedef struct {
 
 typedef struct {
     trv_replica_t  *replica;
-    trv_id_hash_t  *hash;
     char            dir[64];
 } bench_t;
 
@@ -66,7 +65,7 @@ bench_check(bench_t *b, const char *value, size_t len)
     trv_str_t  token;
 
     if (trv_bearer_parse(value, len, &token) != TRV_OK
-        || trv_id_digest(b->hash, token.data, token.len, &id) != TRV_OK)
+        || trv_id_digest(token.data, token.len, &id) != TRV_OK)
     {
         bench_fail("check");
     }
@@ -253,7 +252,6 @@ bench_open(bench_t *b)
              getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
 
     if (mkdtemp(b->dir) == NULL
-        || (b->hash = trv_id_hash_create()) == NULL
         || (b->replica = trv_replica_open(b->dir)) == NULL
         || trv_replica_lock(b->replica) != TRV_OK
         || trv_writer_take(b->replica, "", 0) != TRV_OK
@@ -272,7 +270,6 @@ bench_close(bench_t *b)
     char  command[128];
 
     trv_replica_close(b->replica);
-    trv_id_hash_destroy(b->hash);
 
     snprintf(command, sizeof(command), "rm -rf %s", b->dir);
 
@@ -293,7 +290,7 @@ bench_fill(bench_t *b, uint64_t from, uint64_t to, size_t len)
     for ( /* void */ ; from < to; from++) {
         bench_token(from, text, len);
 
-        if (trv_id_digest(b->hash, text, len, &id) != TRV_OK
+        if (trv_id_digest(text, len, &id) != TRV_OK
             || trv_writer_put(b->replica, &id, BENCH_DAY) != TRV_OK)
         {
             bench_fail("put");

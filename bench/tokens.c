@@ -28,9 +28,6 @@
 #define BENCH_BATCH  1000                /* members of a command */
 
 
-static trv_id_hash_t  *bench_hash;
-
-
 static void
 bench_id(uint64_t n, size_t len, trv_id_t *id)
 {
@@ -38,7 +35,7 @@ bench_id(uint64_t n, size_t len, trv_id_t *id)
 
     bench_token(n, text, len);
 
-    if (trv_id_digest(bench_hash, text, len, id) != TRV_OK) {
+    if (trv_id_digest(text, len, id) != TRV_OK) {
         exit(1);
     }
 }
@@ -169,9 +166,7 @@ main(int argc, char **argv)
     size_t    len;
     uint64_t  from, to;
 
-    bench_hash = trv_id_hash_create();
-
-    if (argc < 5 || bench_hash == NULL) {
+    if (argc < 5) {
         return 2;
     }
 
@@ -196,8 +191,6 @@ main(int argc, char **argv)
     } else {
         return 2;
     }
-
-    trv_id_hash_destroy(bench_hash);
 
     return fflush(stdout) == 0 ? 0 : 1;
 }

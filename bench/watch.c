@@ -43,13 +43,11 @@ main(int argc, char **argv)
     size_t          len;
     uint64_t        step, from, to, next[BENCH_EDGES];
     trv_id_t        id;
-    trv_id_hash_t  *hash;
     trv_replica_t  *replicas[BENCH_EDGES];
 
     n = argc - 6;
-    hash = trv_id_hash_create();
 
-    if (n < 1 || n > BENCH_EDGES || hash == NULL) {
+    if (n < 1 || n > BENCH_EDGES) {
         return 2;
     }
 
@@ -80,7 +78,7 @@ main(int argc, char **argv)
             while (next[i] < to) {
                 bench_token(next[i], text, len);
 
-                if (trv_id_digest(hash, text, len, &id) != TRV_OK
+                if (trv_id_digest(text, len, &id) != TRV_OK
                     || trv_replica_lookup(replicas[i], &id) != TRV_OK)
                 {
                     left++;

@@ -171,16 +171,14 @@ inspect_id_read(const char *text, trv_id_t *id)
 static int
 inspect_token_read(trv_id_t *id)
 {
-    char           *token;
-    size_t          len;
-    trv_rc_e        rc;
-    trv_id_hash_t  *hash;
+    char      *token;
+    size_t     len;
+    trv_rc_e   rc;
 
     token = malloc(INSPECT_TOKEN_MAX);
-    hash = trv_id_hash_create();
     rc = TRV_ERROR;
 
-    if (token != NULL && hash != NULL) {
+    if (token != NULL) {
         len = fread(token, 1, INSPECT_TOKEN_MAX, stdin);
 
         if (len && token[len - 1] == '\n') {
@@ -190,11 +188,10 @@ inspect_token_read(trv_id_t *id)
         if (len == 0 || len >= INSPECT_TOKEN_MAX - 1) {
             rc = TRV_INVALID;
         } else {
-            rc = trv_id_digest(hash, token, len, id);
+            rc = trv_id_digest(token, len, id);
         }
     }
 
-    trv_id_hash_destroy(hash);
     free(token);
 
     if (rc != TRV_OK) {

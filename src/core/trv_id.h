@@ -23,16 +23,8 @@ typedef struct {
 } trv_id_t;
 
 
-/* the digest with its context, fetched once: one per process or thread */
-typedef struct trv_id_hash_s  trv_id_hash_t;
-
-/* NULL: no memory, or OpenSSL has no SHA-256.  The caller destroys it. */
-trv_id_hash_t *trv_id_hash_create(void);
-void trv_id_hash_destroy(trv_id_hash_t *hash);
-
 /* token -> id.  TRV_OK, or TRV_ERROR when OpenSSL fails.  Allocates nothing. */
-trv_rc_e trv_id_digest(trv_id_hash_t *hash, const char *token, size_t len,
-    trv_id_t *id);
+trv_rc_e trv_id_digest(const char *token, size_t len, trv_id_t *id);
 
 /*
  * 32 lower-case hex digits -> id.  TRV_INVALID for another length or alphabet

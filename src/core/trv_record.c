@@ -283,9 +283,7 @@ trv_record_token(trv_record_parser_t *rp, const char *name, json_t *value)
                                "may be given");
     }
 
-    if (trv_id_digest(rp->conf->hash, json_string_value(value), len, &id)
-        != TRV_OK)
-    {
+    if (trv_id_digest(json_string_value(value), len, &id) != TRV_OK) {
         return TRV_ERROR;
     }
 

@@ -25,9 +25,8 @@
 
 /* what records are checked against; seconds */
 typedef struct {
-    trv_id_hash_t  *hash;
-    int64_t         now;
-    int64_t         max_lifetime;        /* an expiry lies so far at most */
+    int64_t  now;
+    int64_t  max_lifetime;               /* an expiry lies so far at most */
 } trv_record_conf_t;
 
 

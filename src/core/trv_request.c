@@ -12,7 +12,6 @@
 
 typedef struct {
     trv_request_t  *req;
-    trv_id_hash_t  *hash;
     int64_t         now;
     int64_t         max_lifetime;
     size_t          what;                /* members that say what to revoke */
@@ -75,13 +74,13 @@ static const trv_request_member_t  trv_request_table[] = {
 
 
 trv_rc_e
-trv_request_parse(trv_id_hash_t *hash, const char *body, size_t len,
-    int64_t now, int64_t max_lifetime, trv_request_t *req,
+trv_request_parse(const char *body, size_t len, int64_t now,
+    int64_t max_lifetime, trv_request_t *req,
     char error[TRV_REQUEST_ERROR_LEN])
 {
     json_t                *root;
     trv_rc_e               rc;
-    trv_request_parser_t   rp = { req, hash, now, max_lifetime, 0, error };
+    trv_request_parser_t   rp = { req, now, max_lifetime, 0, error };
 
     memset(req, 0, sizeof(trv_request_t));
     req->expect = -1;
@@ -388,8 +387,7 @@ trv_request_token_add(trv_request_parser_t *rp, json_t *value)
                                "bytes", req->n + 1, TRV_REQUEST_MAX_TOKEN);
     }
 
-    return trv_id_digest(rp->hash, json_string_value(value), len,
-                         &req->ids[req->n++]);
+    return trv_id_digest(json_string_value(value), len, &req->ids[req->n++]);
 }
 
 

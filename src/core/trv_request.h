@@ -52,8 +52,8 @@ typedef struct {
  * TRV_INVALID: `error` holds one sentence for the client; req holds nothing.
  * TRV_ERROR: no memory.
  */
-trv_rc_e trv_request_parse(trv_id_hash_t *hash, const char *body, size_t len,
-    int64_t now, int64_t max_lifetime, trv_request_t *req,
+trv_rc_e trv_request_parse(const char *body, size_t len, int64_t now,
+    int64_t max_lifetime, trv_request_t *req,
     char error[TRV_REQUEST_ERROR_LEN]);
 
 /* to revoke one token, known by its text, and no more; TRV_OK or TRV_ERROR */

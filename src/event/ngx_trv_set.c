@@ -1,7 +1,6 @@
 
 #include "ngx_trv_follower.h"
 #include "ngx_trv_set.h"
-#include "trv_id.h"
 
 
 #define NGX_TRV_SET_TICK_MS      50      /* between tries for the lock */
@@ -30,10 +29,9 @@ ngx_trv_set_init_process(ngx_trv_set_t *set, ngx_cycle_t *cycle)
 
     ngx_trv_stats_init_process(&set->stats);
 
-    set->hash = trv_id_hash_create();
     set->replica = trv_replica_open((char *) set->path->name.data);
 
-    if (set->hash == NULL || set->replica == NULL) {
+    if (set->replica == NULL) {
         ngx_log_error(NGX_LOG_ALERT, cycle->log, ngx_errno,
                       "token revocation set \"%V\" cannot be opened",
                       &set->name);
@@ -195,8 +193,6 @@ ngx_trv_set_exit_process(ngx_trv_set_t *set, ngx_cycle_t *cycle)
 
     trv_replica_close(set->replica);
     set->replica = NULL;
-
-    trv_id_hash_destroy(set->hash);
 }
 
 

@@ -46,7 +46,6 @@ typedef struct {
     /* of this worker, from init_process on */
     ngx_log_t             *log;
     trv_replica_t         *replica;
-    trv_id_hash_t         *hash;
     ngx_trv_redis_t       *link;         /* "requests", made when first used */
     ngx_trv_follower_t    *follower;     /* NULL: not the writer */
     ngx_trv_rebuild_t      rebuild;

@@ -153,8 +153,7 @@ ngx_http_trv_judge(ngx_http_request_t *r, ngx_http_trv_loc_conf_t *lcf,
     }
 
     if (found == NGX_ERROR
-        || trv_id_digest(lcf->set->hash, token.data, token.len, &ctx->id)
-           != TRV_OK)
+        || trv_id_digest(token.data, token.len, &ctx->id) != TRV_OK)
     {
         return NGX_HTTP_TRV_NONE;
     }

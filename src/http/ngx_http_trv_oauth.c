@@ -137,9 +137,7 @@ ngx_http_trv_oauth_token(ngx_http_trv_admin_t *ad, trv_id_t *id)
         return NGX_DONE;
     }
 
-    if (trv_id_digest(ad->set->hash, form.token.data, form.token.len, id)
-        != TRV_OK)
-    {
+    if (trv_id_digest(form.token.data, form.token.len, id) != TRV_OK) {
         ngx_http_trv_admin_error(ad);
         return NGX_DONE;
     }

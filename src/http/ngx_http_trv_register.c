@@ -111,7 +111,6 @@ ngx_http_trv_register_init(ngx_http_trv_admin_t *ad,
     pool = ad->request->pool;
     n = NGX_HTTP_TRV_REGISTER_HEAD + TRV_RECORD_MAX_ARRAY;
 
-    rg->conf.hash = ad->set->hash;
     rg->conf.max_lifetime = ad->set->max_lifetime;
 
     rg->command.script = TRV_SCRIPT_REGISTER;

@@ -43,9 +43,8 @@ ngx_http_trv_revoke_parse(ngx_http_trv_admin_t *ad, ngx_http_trv_revoke_t *rv)
     char       error[TRV_REQUEST_ERROR_LEN];
     trv_rc_e   rc;
 
-    rc = trv_request_parse(ad->set->hash, (char *) ad->body.data, ad->body.len,
-                           ngx_time(), ad->set->max_lifetime, &rv->request,
-                           error);
+    rc = trv_request_parse((char *) ad->body.data, ad->body.len, ngx_time(),
+                           ad->set->max_lifetime, &rv->request, error);
     if (rc == TRV_OK) {
         return NGX_OK;
     }

@@ -115,19 +115,16 @@ __wrap_ngx_process_events_and_timers(ngx_cycle_t *cycle)
 static void
 fuzz_replica(const char *dir)
 {
-    u_char            path[NGX_MAX_PATH];
-    trv_id_t          id;
-    trv_replica_t    *replica;
-    trv_id_hash_t    *hash;
+    u_char          path[NGX_MAX_PATH];
+    trv_id_t        id;
+    trv_replica_t  *replica;
 
     (void) ngx_sprintf(path, "%s/replica%Z", dir);
     (void) mkdir((char *) path, 0700);
 
-    hash = trv_id_hash_create();
     replica = trv_replica_open((char *) path);
 
-    if (trv_id_digest(hash, FUZZ_REVOKED, sizeof(FUZZ_REVOKED) - 1, &id)
-        != TRV_OK
+    if (trv_id_digest(FUZZ_REVOKED, sizeof(FUZZ_REVOKED) - 1, &id) != TRV_OK
         || trv_replica_lock(replica) != TRV_OK
         || trv_writer_take(replica, "boot", 0) != TRV_OK
         || trv_writer_put(replica, &id, 40000) != TRV_OK)
@@ -138,7 +135,6 @@ fuzz_replica(const char *dir)
     trv_writer_filled_set(replica);
 
     trv_replica_close(replica);
-    trv_id_hash_destroy(hash);
 }
 
 

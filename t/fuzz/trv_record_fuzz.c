@@ -91,11 +91,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const char     *line, *end, *lf;
     trv_records_t   records;
 
-    static trv_record_conf_t  conf = { NULL, NOW, LIFETIME };
-
-    if (conf.hash == NULL) {
-        conf.hash = trv_id_hash_create();
-    }
+    static const trv_record_conf_t  conf = { NOW, LIFETIME };
 
     memset(&records, 0, sizeof(records));
     memset(error, 'x', sizeof(error));

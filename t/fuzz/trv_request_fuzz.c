@@ -14,19 +14,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    char            error[TRV_REQUEST_ERROR_LEN];
-    trv_rc_e        rc;
-    trv_request_t   req;
-
-    static trv_id_hash_t  *hash;
-
-    if (hash == NULL) {
-        hash = trv_id_hash_create();
-    }
+    char           error[TRV_REQUEST_ERROR_LEN];
+    trv_rc_e       rc;
+    trv_request_t  req;
 
     memset(error, 'x', sizeof(error));
 
-    rc = trv_request_parse(hash, (const char *) data, size, NOW,
+    rc = trv_request_parse((const char *) data, size, NOW,
                            1826 * (int64_t) TRV_DAY_SEC, &req, error);
 
     if (rc == TRV_OK) {

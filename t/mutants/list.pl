@@ -200,8 +200,8 @@
 
     [ 'the id of a token is of its first 64 bytes',
       'src/core/trv_id.c',
-      'EVP_DigestUpdate(hash->ctx, token, len) != 1',
-      'EVP_DigestUpdate(hash->ctx, token, len < 64 ? len : 64) != 1',
+      'SHA256_Update(&ctx, token, len) != 1',
+      'SHA256_Update(&ctx, token, len < 64 ? len : 64) != 1',
       'unit/trv_id_test' ],
 
     # the answer to a call

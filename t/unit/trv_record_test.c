@@ -12,7 +12,7 @@
 #define REST      OWNER "\"expires_at\":1900000000}"
 
 
-static trv_record_conf_t  trv_conf = { NULL, NOW, LIFETIME };
+static const trv_record_conf_t  trv_conf = { NOW, LIFETIME };
 
 
 /* a line or, with `whole`, a body; no byte behind it */
@@ -360,24 +360,6 @@ trv_record_limits(void **state)
 }
 
 
-static int
-trv_record_setup(void **state)
-{
-    (void) state;
-    trv_conf.hash = trv_id_hash_create();
-    return trv_conf.hash ? 0 : -1;
-}
-
-
-static int
-trv_record_teardown(void **state)
-{
-    (void) state;
-    trv_id_hash_destroy(trv_conf.hash);
-    return 0;
-}
-
-
 int
 main(void)
 {
@@ -389,6 +371,5 @@ main(void)
         cmocka_unit_test(trv_record_limits),
     };
 
-    return cmocka_run_group_tests_name("trv_record", tests, trv_record_setup,
-                                       trv_record_teardown);
+    return cmocka_run_group_tests_name("trv_record", tests, NULL, NULL);
 }
