@@ -193,22 +193,26 @@ ngx_http_token_revoke_init(ngx_conf_t *cf)
     ngx_http_core_main_conf_t  *cmcf;
 
     static const struct {
+        ngx_uint_t            ours;
         ngx_http_phases       phase;
         ngx_http_handler_pt   handler;
     } phases[] = {
-        { NGX_HTTP_PREACCESS_PHASE, ngx_http_trv_preaccess_handler },
-        { NGX_HTTP_ACCESS_PHASE, ngx_http_trv_access_handler }
+        { NGX_HTTP_TRV_PHASE_PREACCESS, NGX_HTTP_PREACCESS_PHASE,
+          ngx_http_trv_preaccess_handler },
+        { NGX_HTTP_TRV_PHASE_ACCESS, NGX_HTTP_ACCESS_PHASE,
+          ngx_http_trv_access_handler }
     };
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_token_revoke_module);
 
-    if (mcf->sets.nelts == 0) {
-        return NGX_OK;
-    }
-
     cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
 
     for (i = 0; i < sizeof(phases) / sizeof(phases[0]); i++) {
+
+        if ((mcf->phases & 1 << phases[i].ours) == 0) {
+            continue;
+        }
+
         h = ngx_array_push(&cmcf->phases[phases[i].phase].handlers);
         if (h == NULL) {
             return NGX_ERROR;
@@ -352,6 +356,7 @@ ngx_http_token_revoke_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_trv_loc_conf_t  *conf = child;
 
     ngx_http_core_loc_conf_t  *clcf;
+    ngx_http_trv_main_conf_t  *mcf;
 
     ngx_conf_merge_ptr_value(conf->set, prev->set, NULL);
     ngx_conf_merge_ptr_value(conf->sources, prev->sources, NULL);
@@ -390,11 +395,15 @@ ngx_http_token_revoke_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         }
     }
 
-    if (conf->set && conf->sources == NULL) {
-        return ngx_http_trv_token_conf_default(cf, conf);
+    if (conf->set == NULL) {
+        return NGX_CONF_OK;
     }
 
-    return NGX_CONF_OK;
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_token_revoke_module);
+    mcf->phases |= 1 << conf->phase;
+
+    return conf->sources ? NGX_CONF_OK
+                         : ngx_http_trv_token_conf_default(cf, conf);
 }
 
 

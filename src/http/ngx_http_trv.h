@@ -48,6 +48,7 @@ typedef struct {
 
 typedef struct {
     ngx_array_t            sets;         /* of ngx_trv_set_t * */
+    ngx_uint_t             phases;       /* bits: some location judges in */
 } ngx_http_trv_main_conf_t;
 
 
