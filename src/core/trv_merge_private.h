@@ -23,6 +23,9 @@ typedef struct {
 } trv_merge_day_t;
 
 
+#define TRV_MERGE_DAYS_SIZE  (TRV_DAYS * sizeof(trv_merge_day_t))
+
+
 struct trv_merge_s {
     trv_replica_t       *replica;
     char                 edge[128];
