@@ -7,9 +7,11 @@ local calls, next_call = {}, 0
 local refused = 0
 
 function init(args)
+  local before, behind = wrk.format('GET', nil, { Authorization = 'Bearer %' })
+                            :match('(.*)%%(.*)')
+
   for token in io.lines(args[1]) do
-    calls[#calls + 1] = wrk.format('GET', nil,
-                                   { Authorization = 'Bearer ' .. token })
+    calls[#calls + 1] = before .. token .. behind
   end
 end
 
