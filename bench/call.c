@@ -13,7 +13,7 @@
  * header with the token is sent as a literal each time (RFC 7541, 7.1.3).
  *
  * Prints the line of call.lua, and behind it: calls made once more, the
- * longest one (us).
+ * longest one (us).  SIGINT ends it early, as it does wrk.
  */
 
 #include <netinet/in.h>
@@ -61,9 +61,9 @@ static struct sockaddr_in  bench_address;
 static const char         *bench_path;
 static const char        **bench_tokens;
 static size_t              bench_tokens_n;
-static uint64_t            bench_end;
 static SSL_CTX            *bench_tls;
 
+static _Atomic uint64_t    bench_end;    /* ns of the clock */
 static atomic_size_t       bench_next, bench_calls, bench_refused;
 static atomic_size_t       bench_failed, bench_again;
 static atomic_uint         bench_us[BENCH_US + 1];
@@ -74,6 +74,17 @@ bench_fail(const char *what)
 {
     perror(what);
     exit(1);
+}
+
+
+/* threads look at the end before each call */
+
+static void
+bench_interrupt(int signo)
+{
+    (void) signo;
+
+    atomic_store(&bench_end, 0);
 }
 
 
@@ -217,7 +228,7 @@ bench_h1(void *data)
     unsigned       status;
     bench_link_t  *l = data;
 
-    while ((begin = bench_ns(CLOCK_MONOTONIC)) < bench_end) {
+    while ((begin = bench_ns(CLOCK_MONOTONIC)) < atomic_load(&bench_end)) {
         len = (size_t) sprintf(text, "GET %s HTTP/1.1\r\nHost: edge\r\n"
                                "Authorization: Bearer %s\r\n\r\n",
                                bench_path, bench_token());
@@ -455,7 +466,7 @@ bench_h2(void *data)
 
     bench_h2_open(l);
 
-    while ((begin = bench_ns(CLOCK_MONOTONIC)) < bench_end) {
+    while ((begin = bench_ns(CLOCK_MONOTONIC)) < atomic_load(&bench_end)) {
         bench_h2_send(l);
 
         for (open = BENCH_STREAMS; open; ) {
@@ -558,7 +569,10 @@ main(int argc, char **argv)
     }
 
     begin = bench_ns(CLOCK_MONOTONIC);
-    bench_end = begin + strtoull(argv[5], NULL, 10) * 1000000000;
+    atomic_store(&bench_end,
+                 begin + strtoull(argv[5], NULL, 10) * 1000000000);
+
+    signal(SIGINT, bench_interrupt);
 
     for (i = 0; i < n; i++) {
         links[i].fd = -1;
