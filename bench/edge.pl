@@ -172,10 +172,10 @@ for my $size (@SIZES) {
     my @held_redis = held($edge);
 
     for my $answer ('file/file', 'api/x') {
-        call_load($edge->{worker}, $edge->url("/$answer"), $list);
+        load_end(load_start($edge->url("/$answer"), $list));
         handler_times($edge);
-        call_load($edge->{worker}, $edge->url("/$answer"), $list,
-                  seconds => quick() ? 2 : 5);
+        load_end(load_start($edge->url("/$answer"), $list,
+                            seconds => quick() ? 2 : 5));
         my $seen = handler_times($edge);
         push @handler, [ $size, $answer =~ /file/ ? 'file' : 'proxied',
                          $seen->{calls},

@@ -8,7 +8,8 @@ use warnings;
 
 use Exporter 'import';
 use FindBin;
-use Time::HiRes 'time';
+use IO::Select;
+use Time::HiRes qw(time sleep);
 
 use lib "$FindBin::Bin/../t/lib";
 use TRV;
@@ -17,10 +18,16 @@ alarm 0;                         # which ends tests that take too long
 
 our @EXPORT = qw(quick sizes program capture shell pin cpu_ns
                  median lowest highest spread table heading note
-                 tokens load_redis load_start load_end call_load);
+                 tokens load_redis
+                 load_start load_turn load_interrupt load_end);
 
 our $CPU_SERVER = 0;             # the worker that is measured
 our $CPU_CLIENT = 1;             # all that loads it
+our ($CPU_ANY) = slurp('/proc/self/status') =~ /^Cpus_allowed_list:\s+(\S+)/m;
+
+my %loads;                       # those that run, by pid: some may be stopped
+
+END { kill 'KILL', keys %loads }
 
 
 sub quick { $ENV{BENCH_QUICK} ? 1 : 0 }
@@ -154,12 +161,37 @@ sub load_start {
     my @command = $options{client}
         ? (program('call'), $options{client}, $port, $path, $list, $seconds,
            $connections)
-        : ('wrk', '-t1', "-c$connections", "-d${seconds}s", '--timeout', '5s',
+        : ('wrk', '-t1', "-c$connections", "-d${seconds}s", '--timeout', '20s',
            '-s', "$FindBin::Bin/call.lua", $url, '--', $list);
 
     my $pid = open my $out, '-|', 'taskset', '-c', $CPU_CLIENT, @command
         or die "taskset: $!\n";
-    return { pid => $pid, out => $out };
+    return $loads{$pid} = { pid => $pid, out => $out };
+}
+
+
+# continues it, with these signals, and stops it after so many seconds; returns
+# what the worker spent until it had answered the last calls, in ns of CPU
+sub load_turn {
+    my ($load, $worker, $seconds, @signals) = @_;
+
+    my $before = cpu_ns($worker);
+    kill $_, $load->{pid} for 'CONT', @signals;
+    sleep $seconds;
+    kill 'STOP', $load->{pid};
+
+    do { sleep 0.001 } while slurp("/proc/$worker/stat") =~ /\) R /;
+    return cpu_ns($worker) - $before;
+}
+
+
+# ends one that is stopped: as long as not all its threads run again the signal
+# may go to one that does not heed it
+sub load_interrupt {
+    my ($load) = @_;
+    my $out = IO::Select->new($load->{out});
+    kill 'CONT', $load->{pid};
+    kill 'INT', $load->{pid} until $out->can_read(0.02);
 }
 
 
@@ -170,22 +202,12 @@ sub load_end {
     my $out = $load->{out};
     my $text = join '', <$out>;
     close $out;
+    delete $loads{ $load->{pid} };
 
     my %seen;
     @seen{qw(calls refused failed seconds p50 p99 again longest)} =
         split ' ', $text =~ /^bench (.*)/m ? $1 : die "the load says:\n$text";
     return \%seen;
-}
-
-
-# both, with the CPU of the server's worker per call
-sub call_load {
-    my ($worker, $url, $list, %options) = @_;
-
-    my $before = cpu_ns($worker);
-    my $seen = load_end(load_start($url, $list, %options));
-    $seen->{cpu} = (cpu_ns($worker) - $before) / 1000 / ($seen->{calls} || 1);
-    return $seen;
 }
 
 1;

@@ -1,8 +1,7 @@
 package Bench::Contest;
 
-# This module and what people would use instead, each in a server of its own,
-# all at the same time; every round loads one after the other, the server
-# without a check in between.
+# This module and what people would use instead, each in a server of its own
+# with a load of its own, all at the same time; the loads run in short turns.
 #
 #     my $contest = Bench::Contest->new(size => 1000000, len => 43);
 #     $contest->run('/file/file');
@@ -21,12 +20,17 @@ use TRV;
 
 my $TOKENS = 100000;
 my $START_SEC = 240;                    # whoever needs longer does not hold it
-my $ROUNDS = $ENV{BENCH_ROUNDS} || (quick() ? 1 : 4);
-my $WARM = quick() ? 0 : 1;             # rounds before them
-my %NEAR = map { $_ => 1 } qw(module map);      # to the floor
+my $ROUNDS = $ENV{BENCH_ROUNDS} || (quick() ? 1 : 5);
+my $ROUGH_ROUNDS = 2;                   # of those far from the floor
+my $PASSES = quick() ? 25 : 40;         # turns of each, a round
+my $TURN_SEC = 0.02;
+
+my @FLOOR = qw(none none_again);
 
 my @CONTESTANTS = (
     { name => 'none', title => 'nginx, no check', conf => 'none.conf' },
+    { name => 'none_again', title => 'nginx, no check, again',
+      conf => 'none.conf' },
     { name => 'module', title => 'this module', conf => 'module.conf',
       prepare => \&prepare_module },
     { name => 'dry_run', title => 'this module, dry run',
@@ -35,19 +39,19 @@ my @CONTESTANTS = (
       prepare => \&prepare_map, most => 1000000,
       why => 'nginx read 10 M for 3.5 minutes at each start and reload' },
     { name => 'lua_dict', title => 'Lua, shared dictionary',
-      conf => 'lua_dict.conf', prepare => \&prepare_dict },
+      rough => 1, conf => 'lua_dict.conf', prepare => \&prepare_dict },
     { name => 'lua_redis', title => 'Lua, Redis at each call',
-      conf => 'lua_redis.conf', prepare => \&prepare_set },
-    { name => 'njs', title => 'njs (entry only)', conf => 'njs.conf',
-      prepare => \&prepare_njs, most => 1000,
+      rough => 1, conf => 'lua_redis.conf', prepare => \&prepare_set },
+    { name => 'njs', title => 'njs (entry only)',
+      rough => 1, conf => 'njs.conf', prepare => \&prepare_njs, most => 1000,
       why => 'a list in a script, not meant for more' },
     { name => 'auth_request', title => '`auth_request`, local checker',
-      conf => 'auth_request.conf', most => 1000,
+      rough => 1, conf => 'auth_request.conf', most => 1000,
       why => 'its checker is a `map`' },
     { name => 'haproxy_none', title => 'HAProxy, no check',
-      conf => 'haproxy.cfg', options => { ACL => '' } },
-    { name => 'haproxy', title => 'HAProxy, ACL file', conf => 'haproxy.cfg',
-      prepare => \&prepare_haproxy },
+      rough => 1, conf => 'haproxy.cfg', options => { ACL => '' } },
+    { name => 'haproxy', title => 'HAProxy, ACL file',
+      rough => 1, conf => 'haproxy.cfg', prepare => \&prepare_haproxy },
 );
 
 
@@ -55,9 +59,10 @@ sub new {
     my ($class, %options) = @_;
 
     my $self = bless { %options, servers => {}, notes => [] }, $class;
-    my %wanted = map { $_ => 1 } 'none', @{ $options{names} || [] };
+    my @names = @{ $options{names} || [] };
+    my %wanted = map { $_ => 1 } @FLOOR, @names;
 
-    $self->{contestants} = [ grep { $wanted{ $_->{name} } || keys %wanted == 1 }
+    $self->{contestants} = [ grep { !@names || $wanted{ $_->{name} } }
                              @CONTESTANTS ];
     $self->{list} = tokens($self->{size}, $self->{len}, $TOKENS);
 
@@ -192,7 +197,7 @@ sub prepare_haproxy {
 # a check that refuses nothing would be a cheap one
 sub check_refused {
     my ($self, $name, $seen) = @_;
-    my $want = $self->{size} && $name !~ /^(none|dry_run|haproxy_none)$/
+    my $want = $self->{size} && $name !~ /^(none|dry_run|haproxy_none)/
                ? 0.01 : 0;
     my $got = $seen->{refused} / $seen->{calls};
     die "$name refused $got of the calls, not $want\n"
@@ -200,47 +205,92 @@ sub check_refused {
 }
 
 
-# one turn of a server
 sub load {
     my ($self, $name, $path, %options) = @_;
-    my $server = $self->{servers}{$name};
-    my $seen = call_load($server->{worker},
-                         $server->url($path, $options{protocol}),
-                         $self->{list}, %options);
+    return load_start($self->{servers}{$name}->url($path, $options{protocol}),
+                      $self->{list}, %options);
+}
+
+
+# what a load saw at its end
+sub seen {
+    my ($self, $name, $load) = @_;
+    my $seen = load_end($load);
     die "$name: $seen->{failed} calls failed\n" if $seen->{failed};
     $self->check_refused($name, $seen);
     return $seen;
 }
 
 
-# One list of results for each server, rounds in turns.  The machine is now
-# faster and now slower: what is near the floor has the floor before and behind
-# it, and all are compared with those of the floor that are next to them.
+# CPU a call of each, us.  What is slow or fast for more than a pass is so for
+# all alike.  Of what a worker does without calls only the share that falls
+# into its turns is counted.
+sub turns {
+    my ($self, $names, $path, %options) = @_;
+
+    my (%loads, %ns, %us);
+    my %workers = map { $_ => $self->{servers}{$_}{worker} } @$names;
+    my @order = @$names;
+
+    my $turn = sub {
+        my ($name, @signals) = @_;
+        return $ns{$name} += load_turn($loads{$name}, $workers{$name},
+                                       $TURN_SEC, @signals);
+    };
+
+    for my $name (@order) {
+        $loads{$name} = $self->load($name, $path, %options, seconds => 600);
+
+        # it reads its tokens; the first calls take more than a millisecond
+        wait_for(30, sub { $turn->($name) > 1e6 })
+            or die "$name has no calls\n";
+    }
+
+    for (1 .. $PASSES) {
+        $turn->($_) for @order;
+        @order = reverse @order;
+    }
+
+    # wrk looks every 100 ms whether it is to end: it does so when it runs next
+    $turn->($_, 'INT') for @order;
+
+    for (@order) {
+        my $before = cpu_ns($workers{$_});
+        load_interrupt($loads{$_});
+        my $seen = $self->seen($_, $loads{$_});
+        $ns{$_} += cpu_ns($workers{$_}) - $before;
+        $us{$_} = $ns{$_} / 1000 / $seen->{calls};
+    }
+
+    return \%us;
+}
+
+
+# One list of results for each server.  Loads that are stopped do not know how
+# long a call took: each server has a second without stops first.
 sub compare {
     my ($self, $path, %options) = @_;
 
     my %results;
-    my @order = grep { $_ ne 'none' } sort keys %{ $self->{servers} };
+    my @all = grep { $self->{servers}{ $_->{name} } } @{ $self->{contestants} };
 
-    for my $round (1 - $WARM .. $ROUNDS) {
-        @order = reverse @order;
-        my @turns = ('none', (map { $NEAR{$_} ? ('none', $_, 'none') : $_ }
-                                  @order), 'none');
-        my @seen = map { $self->load($_, $path, %options) } @turns;
+    pin($Bench::CPU_CLIENT, $$);
 
-        next if $round < 1;             # it warms up
+    my %plain = map { $_ => $self->seen($_, $self->load($_, $path, %options)) }
+                map { $_->{name} } @all;
 
-        my @floors = grep { $turns[$_] eq 'none' } 0 .. $#turns;
+    for my $round (1 .. $ROUNDS) {
+        my @names = map { $_->{name} }
+                    grep { $round <= $ROUGH_ROUNDS || !$_->{rough} } @all;
+        my $us = $self->turns(\@names, $path, %options);
+        my $floor = median(@$us{@FLOOR});
 
-        for my $i (0 .. $#turns) {
-            my ($before) = grep { $_ < $i } reverse @floors;
-            my ($behind) = grep { $_ > $i } @floors;
-            my @cpu = map { $seen[$_]{cpu} } grep { defined } $before, $behind;
-            push @{ $results{ $turns[$i] } },
-                { %{ $seen[$i] }, ratio => $seen[$i]{cpu} / median(@cpu) };
-        }
+        push @{ $results{$_} }, { %{ $plain{$_} }, cpu => $us->{$_},
+                                  more => $us->{$_} - $floor,
+                                  ratio => $us->{$_} / $floor } for @names;
     }
 
+    pin($Bench::CPU_ANY, $$);
     return \%results;
 }
 
@@ -249,25 +299,26 @@ sub run {
     my ($self, $path, %options) = @_;
 
     my $results = $self->compare($path, %options);
-    my @rows = [ 'check', 'CPU a call, us', 'over none', 'p50 us', 'p99 us',
-                 'refused' ];
+    my @rows = [ 'check', 'CPU a call, us', 'us over none', 'over none',
+                 'p50 us', 'p99 us', 'refused' ];
 
     for my $c (@{ $self->{contestants} }) {
         my @seen = @{ $results->{ $c->{name} } || [] };
 
         if (!@seen) {
             push @rows, [ $c->{title}, "does not hold $self->{size}: "
-                          . $self->{absent}{ $c->{name} }, ('-') x 4 ];
+                          . $self->{absent}{ $c->{name} }, ('-') x 5 ];
             next;
         }
 
-        my $share = 100 * median(map { $_->{refused} / $_->{calls} } @seen);
+        my $plain = $seen[0];           # the same in all rounds
         push @rows, [ $c->{title},
                       spread('%.2f', map { $_->{cpu} } @seen),
+                      sprintf('%.2f', median(map { $_->{more} } @seen)),
                       spread('%.3f', map { $_->{ratio} } @seen),
-                      sprintf('%d', median(map { $_->{p50} } @seen)),
-                      sprintf('%d', median(map { $_->{p99} } @seen)),
-                      sprintf('%.1f %%', $share) ];
+                      @$plain{qw(p50 p99)},
+                      sprintf('%.1f %%',
+                              100 * $plain->{refused} / $plain->{calls}) ];
     }
 
     table(@rows);
