@@ -52,7 +52,8 @@ sub rebuilds { scalar $edge->logged(qr/table \d+ is in force/) }
 
 # a table is outgrown
 
-is_deeply([ threads() ], [ 1, 1 ], 'workers of one thread');
+ok(wait_for(10, sub { (() = threads()) == 2 }), 'two workers');
+is_deeply([ threads() ], [ 1, 1 ], 'of one thread');
 ok(revoke_many(10, token_id($bad)), 'revoked');
 
 my @jobs;
