@@ -511,4 +511,30 @@
       'size > limit.rlim_cur) {',
       'size > limit.rlim_max) {',
       'unit/trv_table_test' ],
+
+    # tables, made in a child
+
+    [ 'a child of a worker keeps its connections',
+      'src/event/ngx_trv_job.c',
+      'ngx_trv_job_close(high + 1, (unsigned) -1);',
+      '(void) high;',
+      't/table_jobs.t' ],
+
+    [ 'a child that was killed has done its work',
+      'src/event/ngx_trv_job.c',
+      'job->err = ECHILD;',
+      'job->err = 0;',
+      't/table_jobs.t' ],
+
+    [ 'a table is unmapped in steps that are too small',
+      'src/core/trv_table_file.c',
+      'from = (t->size > n) ? t->size - n : 0;',
+      'from = (t->size > n) ? t->size - n / 4 : 0;',
+      'unit/trv_table_test' ],
+
+    [ 'calls in the preaccess phase are not judged',
+      'ngx_http_token_revoke_module.c',
+      'mcf->phases |= 1 << conf->phase;',
+      'mcf->phases |= 1;',
+      't/access_phase.t' ],
 )
