@@ -21,6 +21,9 @@ my @SIZES = sizes(300, quick() ? 1000000 : (1000, 1000000, 10000000));
 my $ROUNDS = quick() ? 1 : 5;           # of reloads
 my $SECONDS = 2;                        # of load around one
 
+# the worker that is measured has its CPU for itself
+pin($Bench::CPU_CLIENT, $$);
+
 my %WORLD = %{ Bench::Server->backend->{world} };
 
 

@@ -114,6 +114,10 @@ ngx_trv_job_child(ngx_trv_job_t *job, int result)
     (void) signal(SIGTERM, SIG_DFL);
     (void) signal(SIGQUIT, SIG_DFL);
 
+    /* it may have been bound to one CPU, with the worker */
+
+    (void) setpriority(PRIO_PROCESS, 0, 19);
+
     ngx_setproctitle("token revocation job");
 
     err = job->work(job->data);
