@@ -214,9 +214,10 @@ $(BUILD)/bench/%: bench/%.c bench/tokens.h \
 	$(CC) $(BENCH_CFLAGS) -o $@ $(filter-out %.h,$^) \
 	    -lcrypto -lhiredis -ljansson
 
-$(BUILD)/bench/call: bench/call.c bench/clock.h
+$(BUILD)/bench/call: bench/call.c bench/call_list.c bench/call_list.h \
+                     bench/clock.h
 	@mkdir -p $(@D)
-	$(CC) $(BENCH_CFLAGS) -o $@ $< -lssl -lcrypto -lpthread
+	$(CC) $(BENCH_CFLAGS) -o $@ $(filter %.c,$^) -lssl -lcrypto -lpthread
 
 # has nginx's own types and the counters of src/event
 $(BUILD)/bench/counters: bench/counters.c bench/clock.h $(MODULE)

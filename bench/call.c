@@ -2,8 +2,8 @@
 /*
  * Callers with a different token in each call, for what wrk does not do.
  *
- *     call h1 PORT PATH LIST SECONDS CONNECTIONS
- *     call h2 PORT PATH LIST SECONDS CONNECTIONS
+ *     call h1 PORT PATH LIST SECONDS CONNECTIONS COUNTER
+ *     call h2 PORT PATH LIST SECONDS CONNECTIONS COUNTER
  *
  * h1: HTTP/1.1.  A call on a connection that was closed before a byte of the
  * answer came is made once more, on a new one, as RFC 9112 (9.3.1) has clients
@@ -13,7 +13,7 @@
  * header with the token is sent as a literal each time (RFC 7541, 7.1.3).
  *
  * Prints the line of call.lua, and behind it: calls made once more, the
- * longest one (us).  SIGINT ends it early, as it does wrk.
+ * longest one (us), and counts as that does.  SIGINT ends it early.
  */
 
 #include <netinet/in.h>
@@ -28,12 +28,12 @@
 
 #include <openssl/ssl.h>
 
+#include "call_list.h"
 #include "clock.h"
 
 
 #define BENCH_STREAMS      8
 #define BENCH_CONNECTIONS  256
-#define BENCH_TOKEN_LEN    1000          /* at most */
 #define BENCH_US           1000000       /* longer calls are all the same */
 #define BENCH_FRAME_LEN    16384         /* at most: what HTTP/2 begins with */
 
@@ -59,12 +59,10 @@ typedef struct {
 
 static struct sockaddr_in  bench_address;
 static const char         *bench_path;
-static const char        **bench_tokens;
-static size_t              bench_tokens_n;
 static SSL_CTX            *bench_tls;
 
 static _Atomic uint64_t    bench_end;    /* ns of the clock */
-static atomic_size_t       bench_next, bench_calls, bench_refused;
+static atomic_size_t       bench_calls, bench_refused;
 static atomic_size_t       bench_failed, bench_again;
 static atomic_uint         bench_us[BENCH_US + 1];
 
@@ -85,13 +83,6 @@ bench_interrupt(int signo)
     (void) signo;
 
     atomic_store(&bench_end, 0);
-}
-
-
-static const char *
-bench_token(void)
-{
-    return bench_tokens[atomic_fetch_add(&bench_next, 1) % bench_tokens_n];
 }
 
 
@@ -222,7 +213,7 @@ static void *
 bench_h1(void *data)
 {
     int            used;
-    char           text[BENCH_TOKEN_LEN + 256];
+    char           text[CALL_TOKEN_LEN + 256];
     size_t         len;
     uint64_t       begin;
     unsigned       status;
@@ -231,7 +222,7 @@ bench_h1(void *data)
     while ((begin = bench_ns(CLOCK_MONOTONIC)) < atomic_load(&bench_end)) {
         len = (size_t) sprintf(text, "GET %s HTTP/1.1\r\nHost: edge\r\n"
                                "Authorization: Bearer %s\r\n\r\n",
-                               bench_path, bench_token());
+                               bench_path, call_token());
 
         used = (l->fd != -1);
         status = (used || bench_connect(l)) ? bench_h1_call(l, text, len) : 0;
@@ -303,10 +294,10 @@ bench_h2_frame(u_char *p, size_t len, u_char type, u_char flags,
 static u_char *
 bench_h2_request(u_char *frame, uint32_t stream)
 {
-    char     value[BENCH_TOKEN_LEN + 8];
+    char     value[CALL_TOKEN_LEN + 8];
     u_char  *p;
 
-    sprintf(value, "Bearer %s", bench_token());
+    sprintf(value, "Bearer %s", call_token());
 
     p = frame + 9;
     *p++ = 0x82;                         /* :method: GET */
@@ -405,7 +396,7 @@ bench_h2_status(const u_char *p)
 static void
 bench_h2_send(bench_link_t *l)
 {
-    u_char   *p, text[BENCH_STREAMS * (BENCH_TOKEN_LEN + 256)];
+    u_char   *p, text[BENCH_STREAMS * (CALL_TOKEN_LEN + 256)];
     unsigned  i;
 
     for (p = text, i = 0; i < BENCH_STREAMS; i++) {
@@ -484,34 +475,6 @@ bench_h2(void *data)
 }
 
 
-static void
-bench_list(const char *name)
-{
-    char    line[BENCH_TOKEN_LEN + 2];
-    FILE   *list;
-    size_t  room = 0;
-
-    list = fopen(name, "r");
-
-    if (list == NULL) {
-        bench_fail(name);
-    }
-
-    while (fgets(line, sizeof(line), list)) {
-        line[strcspn(line, "\n")] = '\0';
-
-        if (bench_tokens_n == room) {
-            room = 2 * room + 1024;
-            bench_tokens = realloc(bench_tokens, room * sizeof(char *));
-        }
-
-        bench_tokens[bench_tokens_n++] = strdup(line);
-    }
-
-    fclose(list);
-}
-
-
 /* microseconds that this share of the calls took at most; 1: all of them */
 
 static size_t
@@ -541,7 +504,7 @@ main(int argc, char **argv)
     static pthread_t     threads[BENCH_CONNECTIONS];
     static bench_link_t  links[BENCH_CONNECTIONS];
 
-    if (argc != 7) {
+    if (argc != 8) {
         return 2;
     }
 
@@ -552,7 +515,7 @@ main(int argc, char **argv)
     bench_address.sin_port = htons((uint16_t) atoi(argv[2]));
     bench_address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     bench_path = argv[3];
-    bench_list(argv[4]);
+    call_list(argv[4], argv[7]);
 
     bench_tls = SSL_CTX_new(TLS_client_method());
 

@@ -27,6 +27,8 @@ our ($CPU_ANY) = slurp('/proc/self/status') =~ /^Cpus_allowed_list:\s+(\S+)/m;
 
 my %loads;                       # those that run, by pid: some may be stopped
 
+my $n = 0;                        # loads so far
+
 END { kill 'KILL', keys %loads }
 
 
@@ -157,31 +159,37 @@ sub load_start {
     my $seconds = $options{seconds} || 1;
     my $connections = $options{connections} || 16;
     my ($port, $path) = $url =~ m{:(\d+)(/.*)};
+    my $counter = spew(dir() . '/calls-' . ++$n, "\0" x 8);
 
     my @command = $options{client}
         ? (program('call'), $options{client}, $port, $path, $list, $seconds,
-           $connections)
+           $connections, $counter)
         : ('wrk', '-t1', "-c$connections", "-d${seconds}s", '--timeout', '20s',
-           '-s', "$FindBin::Bin/call.lua", $url, '--', $list);
+           '-s', "$FindBin::Bin/call.lua", $url, '--', $list, $counter);
 
     my $pid = open my $out, '-|', 'taskset', '-c', $CPU_CLIENT, @command
         or die "taskset: $!\n";
-    return $loads{$pid} = { pid => $pid, out => $out };
+    return $loads{$pid} = { pid => $pid, out => $out,
+                             counter => $counter };
 }
 
 
-# continues it, with these signals, and stops it after so many seconds; returns
-# what the worker spent until it had answered the last calls, in ns of CPU
-sub load_turn {
-    my ($load, $worker, $seconds, @signals) = @_;
+# calls that it has sent
+sub load_calls { unpack 'Q', slurp($_[0]{counter}) }
 
-    my $before = cpu_ns($worker);
-    kill $_, $load->{pid} for 'CONT', @signals;
+
+# continues it and stops it after so many seconds; returns its calls, and what
+# the worker spent until it had answered the last one, in ns of CPU
+sub load_turn {
+    my ($load, $worker, $seconds) = @_;
+
+    my ($calls, $ns) = (load_calls($load), cpu_ns($worker));
+    kill 'CONT', $load->{pid};
     sleep $seconds;
     kill 'STOP', $load->{pid};
 
     do { sleep 0.001 } while slurp("/proc/$worker/stat") =~ /\) R /;
-    return cpu_ns($worker) - $before;
+    return (load_calls($load) - $calls, cpu_ns($worker) - $ns);
 }
 
 

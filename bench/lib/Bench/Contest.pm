@@ -222,47 +222,62 @@ sub seen {
 }
 
 
-# CPU a call of each, us.  What is slow or fast for more than a pass is so for
-# all alike.  Of what a worker does without calls only the share that falls
-# into its turns is counted.
+# CPU a call of each, us: a list of passes.  What is slow or fast for more than
+# a pass is so for all alike, and what is so for less is in one of many.  Of what
+# a worker does without calls only the share that falls into its turns is counted.
 sub turns {
     my ($self, $names, $path, %options) = @_;
 
-    my (%loads, %ns, %us);
-    my %workers = map { $_ => $self->{servers}{$_}{worker} } @$names;
+    my (%loads, %us);
     my @order = @$names;
 
     my $turn = sub {
-        my ($name, @signals) = @_;
-        return $ns{$name} += load_turn($loads{$name}, $workers{$name},
-                                       $TURN_SEC, @signals);
+        my ($name) = @_;
+        return load_turn($loads{$name}, $self->{servers}{$name}{worker},
+                         $TURN_SEC);
     };
 
     for my $name (@order) {
         $loads{$name} = $self->load($name, $path, %options, seconds => 600);
 
-        # it reads its tokens; the first calls take more than a millisecond
-        wait_for(30, sub { $turn->($name) > 1e6 })
+        # it reads its tokens, then it makes its first calls
+        wait_for(30, sub { ($turn->($name))[0] > 100 })
             or die "$name has no calls\n";
     }
 
-    for (1 .. $PASSES) {
-        $turn->($_) for @order;
+    for my $pass (1 .. $PASSES) {
+        for (@order) {
+            my ($calls, $ns) = $turn->($_);
+            push @{ $us{$_} }, $calls ? $ns / 1000 / $calls : undef;
+        }
         @order = reverse @order;
     }
 
-    # wrk looks every 100 ms whether it is to end: it does so when it runs next
-    $turn->($_, 'INT') for @order;
-
     for (@order) {
-        my $before = cpu_ns($workers{$_});
         load_interrupt($loads{$_});
-        my $seen = $self->seen($_, $loads{$_});
-        $ns{$_} += cpu_ns($workers{$_}) - $before;
-        $us{$_} = $ns{$_} / 1000 / $seen->{calls};
+        $self->seen($_, $loads{$_});
     }
 
     return \%us;
+}
+
+
+# medians of a server over the passes of a round
+sub round {
+    my ($us, $name) = @_;
+    my (@cpu, @more, @ratio);
+
+    for my $pass (grep { defined $us->{$name}[$_] } 0 .. $PASSES - 1) {
+        my @floor = grep { defined } map { $us->{$_}[$pass] } @FLOOR;
+        next if @floor < @FLOOR;
+        my $cpu = $us->{$name}[$pass];
+        push @cpu, $cpu;
+        push @more, $cpu - median(@floor);
+        push @ratio, $cpu / median(@floor);
+    }
+
+    return (cpu => median(@cpu), more => median(@more),
+            ratio => median(@ratio));
 }
 
 
@@ -283,11 +298,7 @@ sub compare {
         my @names = map { $_->{name} }
                     grep { $round <= $ROUGH_ROUNDS || !$_->{rough} } @all;
         my $us = $self->turns(\@names, $path, %options);
-        my $floor = median(@$us{@FLOOR});
-
-        push @{ $results{$_} }, { %{ $plain{$_} }, cpu => $us->{$_},
-                                  more => $us->{$_} - $floor,
-                                  ratio => $us->{$_} / $floor } for @names;
+        push @{ $results{$_} }, { %{ $plain{$_} }, round($us, $_) } for @names;
     }
 
     pin($Bench::CPU_ANY, $$);
