@@ -27,18 +27,22 @@ pin($Bench::CPU_CLIENT, $$);
 my %WORLD = %{ Bench::Server->backend->{world} };
 
 
-# an edge whose event loop is watched
-sub watched_edge {
-    my ($redis, %options) = @_;
+# a server whose event loop is watched
+sub watched {
+    my (%options) = @_;
     my $file = spew(dir() . '/hold', "\0" x 4096);
     local $ENV{BENCH_HOLD} = $file;
     local $ENV{LD_PRELOAD} = program('hold.so');
-    my $edge = Bench::Server->new(%WORLD, conf => 'probe.conf',
-                                  PROBE => program('ngx_http_trv_probe_module.so'),
-                                  REDIS => $redis->{socket},
-                                  LOG_LEVEL => 'notice', %options);
-    $edge->{hold} = $file;
-    return $edge;
+    my $server = Bench::Server->new(%WORLD, LOG_LEVEL => 'notice', %options);
+    $server->{hold} = $file;
+    return $server;
+}
+
+
+sub watched_edge {
+    my ($redis, %options) = @_;
+    return watched(conf => 'probe.conf', REDIS => $redis->{socket},
+                   PROBE => program('ngx_http_trv_probe_module.so'), %options);
 }
 
 
@@ -255,4 +259,17 @@ my $seen = load_end($load);
 push @grown, [ 1000, $size, sprintf('%.1f', $took),
                @$seen{qw(calls failed p99)}, us($times->{longest}),
                "$held[0] ($held[1])" ];
+$edge->stop;
+
+# what this machine does to any event loop
+my $plain = watched(conf => 'none.conf');
+$seconds = quick() ? 5 : 60;
+$load = load_start($plain->url('/file/file'), tokens(1000, $LEN, $TOKENS),
+                   seconds => $seconds);
+sleep 1;
+held($plain);
+$seen = load_end($load);
+@held = held($plain);
+push @grown, [ 'nginx, no check', '-', $seconds, @$seen{qw(calls failed p99)},
+               '-', "$held[0] ($held[1])" ];
 table(@grown);

@@ -28,7 +28,7 @@ my @PARTS = (
       program('check'), @sizes ],
     [ 'Counters of many workers', program('counters'), 1, 2, 64 ],
     map { [ "bench/$_", $^X, "$FindBin::Bin/$_" ] }
-        qw(contest.pl calls.pl edge.pl fleet.pl crowd.pl)
+        qw(contest.pl calls.pl edge.pl fleet.pl)
 );
 
 my @times = [ 'part', 'minutes' ];

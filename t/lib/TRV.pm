@@ -30,7 +30,7 @@ our @told;                      # answers that hold a token
 $SIG{ALRM} = sub { die "the test took too long\n" };
 alarm($ENV{TRV_TEST_TIMEOUT} || 300);
 
-$SIG{INT} = $SIG{TERM} = sub { exit 1 };
+$SIG{INT} = $SIG{TERM} = $SIG{HUP} = sub { exit 1 };
 $SIG{PIPE} = 'IGNORE';
 
 $ENV{LSAN_OPTIONS} = 'print_suppressions=0:suppressions='

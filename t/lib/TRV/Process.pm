@@ -52,7 +52,7 @@ sub fork_loop {
 
     if ($pid == 0) {
         POSIX::setpgid(0, 0);
-        $SIG{$_} = 'DEFAULT' for qw(ALRM INT TERM);
+        $SIG{$_} = 'DEFAULT' for qw(ALRM INT TERM HUP);
         alarm 0;
 
         my %keep = map { fileno $_ => 1 } $theirs, @keep;
