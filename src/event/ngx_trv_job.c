@@ -9,6 +9,7 @@
 
 
 #define NGX_TRV_JOB_WAIT_MAX  20         /* ms between looks for the result */
+#define NGX_TRV_JOB_NICE      5
 
 
 static ngx_int_t ngx_trv_job_fork(ngx_trv_job_t *job);
@@ -114,9 +115,12 @@ ngx_trv_job_child(ngx_trv_job_t *job, int result)
     (void) signal(SIGTERM, SIG_DFL);
     (void) signal(SIGQUIT, SIG_DFL);
 
-    /* it may have been bound to one CPU, with the worker */
+    /*
+     * It may be bound to the CPU of the worker, which comes first, but has to
+     * get on while that is busy: about a quarter.
+     */
 
-    (void) setpriority(PRIO_PROCESS, 0, 19);
+    (void) setpriority(PRIO_PROCESS, 0, NGX_TRV_JOB_NICE);
 
     ngx_setproctitle("token revocation job");
 
