@@ -105,6 +105,9 @@ ok(wait_for(20, sub {
     my $state = $edge->state;
     $state->{agrees} && $state->{entries} == 70 * $ONCE;
 }), 'nothing is lost') or diag(explain($edge->state));
+ok(wait_for(10, sub { (() = glob "$edge->{replica}/table.*") == 1 }),
+   'nothing is left behind')
+    or diag(join "\n", glob "$edge->{replica}/table.*");
 is($edge->call($bad), 401, 'refused');
 is_deeply([ threads() ], [ 1, 1 ], 'still of one thread');
 

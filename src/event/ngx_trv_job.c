@@ -61,13 +61,13 @@ ngx_trv_job_fork(ngx_trv_job_t *job)
     int    result[2];
     pid_t  parent;
 
-    if (pipe(result) == -1) {
+    if (pipe2(result, O_CLOEXEC|O_NONBLOCK) == -1) {
         return NGX_ERROR;
     }
 
     parent = ngx_pid;
 
-    switch (ngx_nonblocking(result[0]) == -1 ? -1 : fork()) {
+    switch (fork()) {
 
     case -1:
         (void) close(result[0]);

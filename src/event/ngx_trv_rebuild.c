@@ -107,6 +107,12 @@ ngx_trv_rebuild_create_done(void *data, ngx_err_t err)
         err = ngx_errno;
     }
 
+    /* a child that was killed leaves its file; EEXIST: that of somebody else */
+
+    if (err && err != NGX_EEXIST) {
+        (void) unlinkat(rb->dir, rb->file, 0);
+    }
+
     (void) close(rb->dir);
 
     if (err) {
