@@ -63,6 +63,7 @@ bench_fail(const char *what)
 __attribute__((noinline)) static uint64_t
 bench_check(bench_t *b, const char *value, size_t len)
 {
+    bool       current;
     trv_id_t   id;
     trv_str_t  token;
 
@@ -72,13 +73,17 @@ bench_check(bench_t *b, const char *value, size_t len)
         bench_fail("check");
     }
 
+    trv_replica_prefetch(b->replica, &id);
+
+    current = trv_replica_ready(b->replica)
+              && trv_replica_contact_ms(b->replica) == 0
+              && !trv_replica_full(b->replica);
+
     if (trv_replica_lookup(b->replica, &id) == TRV_OK) {
         return 1;
     }
 
-    return (trv_replica_ready(b->replica)
-            && trv_replica_contact_ms(b->replica) == 0
-            && !trv_replica_full(b->replica)) ? 0 : 2;
+    return current ? 0 : 2;
 }
 
 

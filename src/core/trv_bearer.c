@@ -19,6 +19,8 @@ typedef struct {
 } trv_bearer_rest_t;
 
 
+static bool trv_bearer_begins(const char *value, size_t len);
+static trv_rc_e trv_bearer_other(const char *value, size_t len);
 static bool trv_bearer_hidden(const char *p, const char *end);
 static trv_rc_e trv_bearer_pair(const char *pair, size_t len,
     const trv_str_t *name, char *buf, trv_str_t *token);
@@ -66,26 +68,12 @@ trv_bearer_parse(const char *value, size_t len, trv_str_t *token)
 {
     const char  *p, *end;
 
-    p = value;
+    if (!trv_bearer_begins(value, len)) {
+        return trv_bearer_other(value, len);
+    }
+
+    p = value + sizeof(trv_bearer_word);
     end = value + len;
-
-    if (len == 0) {
-        return TRV_DECLINED;
-    }
-
-    while (p < end && (trv_bearer_char(*p) & TRV_BEARER_SCHEME)) {
-        p++;
-    }
-
-    if (p == value || (p < end && *p != ' ')) {
-        return TRV_INVALID;              /* no scheme that all agree on */
-    }
-
-    if (p - value != sizeof(trv_bearer_word) - 1
-        || strncasecmp(value, trv_bearer_word, p - value) != 0)
-    {
-        return trv_bearer_hidden(p, end) ? TRV_INVALID : TRV_DECLINED;
-    }
 
     while (p < end && *p == ' ') {
         p++;
@@ -99,6 +87,56 @@ trv_bearer_parse(const char *value, size_t len, trv_str_t *token)
     token->len = end - p;
 
     return TRV_OK;
+}
+
+
+/* with the scheme, in any case, and one blank */
+
+static bool
+trv_bearer_begins(const char *value, size_t len)
+{
+    size_t  i;
+
+    if (len < sizeof(trv_bearer_word)) {
+        return false;
+    }
+
+    for (i = 0; i < sizeof(trv_bearer_word) - 1; i++) {
+        if ((value[i] | 0x20) != trv_bearer_word[i]) {
+            return false;
+        }
+    }
+
+    return value[i] == ' ';
+}
+
+
+/* INVALID: there is no scheme that all agree on, or a token may be behind it */
+
+static trv_rc_e
+trv_bearer_other(const char *value, size_t len)
+{
+    const char  *p, *end;
+
+    if (len == 0) {
+        return TRV_DECLINED;
+    }
+
+    p = value;
+    end = value + len;
+
+    while (p < end && (trv_bearer_char(*p) & TRV_BEARER_SCHEME)) {
+        p++;
+    }
+
+    if (p == value || (p < end && *p != ' ')
+        || (p - value == sizeof(trv_bearer_word) - 1
+            && strncasecmp(value, trv_bearer_word, p - value) == 0))
+    {
+        return TRV_INVALID;
+    }
+
+    return trv_bearer_hidden(p, end) ? TRV_INVALID : TRV_DECLINED;
 }
 
 

@@ -284,6 +284,17 @@ trv_replica_retire(trv_replica_t *r)
 }
 
 
+void
+trv_replica_prefetch(const trv_replica_t *r, const trv_id_t *id)
+{
+    /* revoked tokens come in runs, when somebody keeps trying one */
+
+    if (r->table.head != NULL) {
+        trv_table_prefetch(&r->table, id, r->found);
+    }
+}
+
+
 trv_rc_e
 trv_replica_lookup(trv_replica_t *r, const trv_id_t *id)
 {
@@ -296,7 +307,9 @@ trv_replica_lookup(trv_replica_t *r, const trv_id_t *id)
     current = trv_control_get(&r->control->generation) == r->mapped
               || trv_replica_table_refresh(r) == TRV_OK;
 
-    if (r->table.head != NULL && trv_table_lookup(&r->table, id)) {
+    r->found = (r->table.head != NULL && trv_table_lookup(&r->table, id));
+
+    if (r->found) {
         return TRV_OK;
     }
 

@@ -50,6 +50,13 @@ void trv_replica_close(trv_replica_t *r);
 trv_rc_e trv_replica_refresh(trv_replica_t *r);
 
 /*
+ * To be called as soon as an id is known that will be looked up: its place in
+ * the table is mostly in no cache, and comes while the caller does something
+ * else.  May be left out.
+ */
+void trv_replica_prefetch(const trv_replica_t *r, const trv_id_t *id);
+
+/*
  * The check.  Maps the table in force first if its generation has changed
  * (the only system calls of this path).
  *

@@ -47,6 +47,7 @@ struct trv_replica_s {
                                             file; 0: none */
     uint64_t        failed;              /* could not be mapped: not tried
                                             again at each call */
+    bool            found;               /* by the lookup before */
     trv_table_t     retired;
 
     trv_writer_t   *writer;              /* NULL: not taken over */

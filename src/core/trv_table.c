@@ -71,6 +71,15 @@ trv_table_match(uint64_t tags, uint8_t tag)
 }
 
 
+/* partner: the release store in trv_table_add() */
+
+static inline uint64_t
+trv_table_tags(const trv_table_t *t, uint64_t group)
+{
+    return atomic_load_explicit(&t->tags[group], memory_order_acquire);
+}
+
+
 /* the slot of the lowest match in a group */
 
 static inline uint64_t
@@ -80,15 +89,34 @@ trv_table_slot(uint64_t group, uint64_t match)
 }
 
 
-static inline void
-trv_table_prefetch(const trv_table_t *t, uint64_t group)
+static inline uint64_t
+trv_table_next(const trv_table_t *t, uint64_t group)
 {
-    const trv_id_t  *ids;
+    group++;
 
-    ids = &t->ids[group * TRV_TABLE_GROUP];
+    return (group == t->groups) ? 0 : group;
+}
 
-    __builtin_prefetch(ids);
-    __builtin_prefetch(ids + TRV_TABLE_GROUP / 2);
+
+/*
+ * Whether a probe that begins with these two groups ends in them without a
+ * match, as most do.  Reckoned, not branched on: tags come late, from memory,
+ * and what the processor did meanwhile on a wrong guess it does again.
+ */
+
+static inline bool
+trv_table_absent(uint64_t first, uint64_t second, uint8_t tag)
+{
+    uint64_t  empty, matches;
+
+    empty = trv_table_match(first, 0);
+
+    matches = trv_table_match(first, tag);
+    matches |= (empty == 0) * trv_table_match(second, tag);
+
+    empty |= trv_table_match(second, 0);
+
+    return matches == 0 && empty != 0;
 }
 
 
@@ -112,6 +140,26 @@ trv_table_find(const trv_table_t *t, uint64_t group, uint64_t tags,
 }
 
 
+void
+trv_table_prefetch(const trv_table_t *t, const trv_id_t *id, bool ids)
+{
+    uint64_t         group;
+    const trv_id_t  *p;
+
+    group = trv_table_home(t, id).group;
+
+    __builtin_prefetch(&t->tags[group]);
+    __builtin_prefetch(&t->tags[trv_table_next(t, group)]);
+
+    if (ids) {
+        p = &t->ids[group * TRV_TABLE_GROUP];
+
+        __builtin_prefetch(p);
+        __builtin_prefetch(p + TRV_TABLE_GROUP / 2);
+    }
+}
+
+
 bool
 trv_table_lookup(const trv_table_t *t, const trv_id_t *id)
 {
@@ -119,17 +167,17 @@ trv_table_lookup(const trv_table_t *t, const trv_id_t *id)
     trv_table_home_t  home;
 
     home = trv_table_home(t, id);
+    tags = trv_table_tags(t, home.group);
 
-    /* the ids of the group, which a hit needs, come together with its tags */
-
-    trv_table_prefetch(t, home.group);
+    if (trv_table_absent(tags,
+                         trv_table_tags(t, trv_table_next(t, home.group)),
+                         home.tag))
+    {
+        return false;
+    }
 
     for (n = t->probes; n != 0; n--) {
-
-        /* partner: the release store in trv_table_put() */
-
-        tags = atomic_load_explicit(&t->tags[home.group],
-                                    memory_order_acquire);
+        tags = trv_table_tags(t, home.group);
 
         if (trv_table_find(t, home.group, tags, home.tag, id, &slot)
             == TRV_OK)
@@ -141,9 +189,7 @@ trv_table_lookup(const trv_table_t *t, const trv_id_t *id)
             return false;
         }
 
-        if (++home.group == t->groups) {
-            home.group = 0;
-        }
+        home.group = trv_table_next(t, home.group);
     }
 
     return false;
@@ -182,7 +228,7 @@ trv_table_add(trv_table_t *t, const trv_table_home_t *home, uint64_t tags,
 
     t->ids[i] = *id;
 
-    /* partner: the acquire load in trv_table_lookup() */
+    /* partner: the acquire load in trv_table_tags() */
 
     tags |= (uint64_t) home->tag << i % TRV_TABLE_GROUP * 8;
 
@@ -223,9 +269,7 @@ trv_table_put(trv_table_t *t, const trv_id_t *id, uint16_t day, bool room,
             break;
         }
 
-        if (++home.group == t->groups) {
-            home.group = 0;
-        }
+        home.group = trv_table_next(t, home.group);
     }
 
     if (n == 0 || !room) {
@@ -241,8 +285,7 @@ trv_table_put(trv_table_t *t, const trv_id_t *id, uint16_t day, bool room,
 static inline uint8_t
 trv_table_tag(const trv_table_t *t, uint64_t slot)
 {
-    return (uint8_t) (atomic_load_explicit(&t->tags[slot / TRV_TABLE_GROUP],
-                                           memory_order_acquire)
+    return (uint8_t) (trv_table_tags(t, slot / TRV_TABLE_GROUP)
                       >> slot % TRV_TABLE_GROUP * 8);
 }
 
@@ -278,8 +321,7 @@ trv_table_entry(const trv_table_t *t, uint64_t slot, trv_id_t *id,
     /* as a lookup does: it must come here, and not end or match before */
 
     for (n = t->probes; n != 0; n--) {
-        tags = atomic_load_explicit(&t->tags[home.group],
-                                    memory_order_acquire);
+        tags = trv_table_tags(t, home.group);
 
         if (trv_table_find(t, home.group, tags, tag, id, &found) == TRV_OK) {
             *day = atomic_load_explicit(&t->days[slot], memory_order_relaxed);
@@ -291,9 +333,7 @@ trv_table_entry(const trv_table_t *t, uint64_t slot, trv_id_t *id,
             return TRV_DECLINED;
         }
 
-        if (++home.group == t->groups) {
-            home.group = 0;
-        }
+        home.group = trv_table_next(t, home.group);
     }
 
     return TRV_DECLINED;

@@ -12,10 +12,7 @@
  *     +--------+----------------+----------------------+----------------+
  *
  * A tag is one byte of the hash of the id, 0 for an empty slot; the tags of a
- * group are one word.  A lookup of what is not in mostly ends after one word
- * of tags, and these are small enough to stay in the caches and the TLB: the
- * ids, which are not, are fetched at the same time and looked at where a tag is
- * equal.
+ * group are one word.  A lookup of what is not in mostly ends after two of them.
  *
  * The writer stores the day and the id, then publishes the word of tags with
  * release order; a reader loads it with acquire order, so behind a tag it sees
@@ -115,6 +112,9 @@ void trv_table_freeze(trv_table_t *t);
 
 /* deletes the file of a writable table, unless another one has its name */
 void trv_table_remove(const trv_table_t *t, int dirfd);
+
+/* begins to fetch what a lookup will read: tags, and ids if it is likely in */
+void trv_table_prefetch(const trv_table_t *t, const trv_id_t *id, bool ids);
 
 /*
  * Whether the id is in.  Any process, any time; no lock, no system call, no

@@ -7,8 +7,10 @@
 
 static ngx_int_t ngx_http_trv_access(ngx_http_request_t *r,
     ngx_http_trv_loc_conf_t *lcf);
-static ngx_http_trv_verdict_e ngx_http_trv_judge(ngx_http_request_t *r,
-    ngx_http_trv_loc_conf_t *lcf, ngx_http_trv_ctx_t *ctx);
+static ngx_int_t ngx_http_trv_id_find(ngx_http_request_t *r,
+    ngx_http_trv_loc_conf_t *lcf, trv_id_t *id);
+static ngx_http_trv_verdict_e ngx_http_trv_judge(ngx_http_trv_loc_conf_t *lcf,
+    ngx_int_t found, const trv_id_t *id);
 static ngx_trv_action_e ngx_http_trv_action(ngx_http_trv_loc_conf_t *lcf,
     ngx_http_trv_verdict_e verdict);
 static void ngx_http_trv_count(ngx_http_trv_loc_conf_t *lcf,
@@ -53,16 +55,29 @@ ngx_http_trv_preaccess_handler(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_trv_access(ngx_http_request_t *r, ngx_http_trv_loc_conf_t *lcf)
 {
+    trv_id_t             id;
+    ngx_int_t            found;
     ngx_trv_action_e     action;
     ngx_http_trv_ctx_t  *ctx;
+
+    found = ngx_http_trv_id_find(r, lcf, &id);
+
+    if (found == NGX_OK) {
+        trv_replica_prefetch(lcf->set->replica, &id);
+    }
 
     ctx = ngx_http_trv_ctx(r, 1);
     if (ctx == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ctx->has_id = 0;
-    ctx->verdict = ngx_http_trv_judge(r, lcf, ctx);
+    ctx->has_id = (found == NGX_OK);
+
+    if (ctx->has_id) {
+        ctx->id = id;
+    }
+
+    ctx->verdict = ngx_http_trv_judge(lcf, found, &id);
 
     action = ngx_http_trv_action(lcf, ctx->verdict);
     ctx->dry_run = (action == NGX_TRV_ACTION_DRY_RUN);
@@ -131,18 +146,33 @@ ngx_http_trv_count(ngx_http_trv_loc_conf_t *lcf, ngx_http_trv_ctx_t *ctx,
 }
 
 
+/* as ngx_http_trv_token_find(), but for what is found */
+
+static ngx_int_t
+ngx_http_trv_id_find(ngx_http_request_t *r, ngx_http_trv_loc_conf_t *lcf,
+    trv_id_t *id)
+{
+    ngx_int_t  rc;
+    trv_str_t  token;
+
+    rc = ngx_http_trv_token_find(r, lcf->sources, &token);
+
+    if (rc == NGX_OK && trv_id_digest(token.data, token.len, id) != TRV_OK) {
+        return NGX_ERROR;
+    }
+
+    return rc;
+}
+
+
 /* NONE: the system failed us */
 
 static ngx_http_trv_verdict_e
-ngx_http_trv_judge(ngx_http_request_t *r, ngx_http_trv_loc_conf_t *lcf,
-    ngx_http_trv_ctx_t *ctx)
+ngx_http_trv_judge(ngx_http_trv_loc_conf_t *lcf, ngx_int_t found,
+    const trv_id_t *id)
 {
-    trv_rc_e                 rc;
-    ngx_int_t                found;
-    trv_str_t                token;
-    ngx_http_trv_verdict_e   currency;
-
-    found = ngx_http_trv_token_find(r, lcf->sources, &token);
+    trv_rc_e                rc;
+    ngx_http_trv_verdict_e  currency;
 
     if (found == NGX_ABORT) {
         return NGX_HTTP_TRV_MALFORMED;
@@ -152,23 +182,21 @@ ngx_http_trv_judge(ngx_http_request_t *r, ngx_http_trv_loc_conf_t *lcf,
         return lcf->missing_allow ? NGX_HTTP_TRV_PASSED : NGX_HTTP_TRV_MISSING;
     }
 
-    if (found == NGX_ERROR
-        || trv_id_digest(token.data, token.len, &ctx->id) != TRV_OK)
-    {
+    if (found != NGX_OK) {
         return NGX_HTTP_TRV_NONE;
     }
 
-    ctx->has_id = 1;
+    /* before the table, which is still on its way from memory */
 
-    rc = trv_replica_lookup(lcf->set->replica, &ctx->id);
+    currency = ngx_http_trv_currency(lcf->set, lcf);
+
+    rc = trv_replica_lookup(lcf->set->replica, id);
 
     /* present means refused, however old that knowledge is */
 
     if (rc == TRV_OK) {
         return NGX_HTTP_TRV_REVOKED;
     }
-
-    currency = ngx_http_trv_currency(lcf->set, lcf);
 
     if (currency == NGX_HTTP_TRV_PASSED && rc == TRV_ERROR
         && lcf->stale != NGX_HTTP_TRV_STALE_OFF)

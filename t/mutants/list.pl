@@ -127,12 +127,14 @@
 
     [ 'a probe ends at the end of the table',
       'src/core/trv_table.c',
-      "        if (++home.group == t->groups) {\n"
-          . "            home.group = 0;\n        }\n    }\n\n"
-          . "    return false;",
-      "        if (++home.group == t->groups) {\n"
-          . "            return false;\n        }\n    }\n\n"
-          . "    return false;",
+      'return (group == t->groups) ? 0 : group;',
+      'return (group == t->groups) ? group - 1 : group;',
+      'unit/trv_table_test' ],
+
+    [ 'a look-up ends at a full group',
+      'src/core/trv_table.c',
+      'matches |= (empty == 0) * trv_table_match(second, tag);',
+      '',
       'unit/trv_table_test' ],
 
     [ 'a shorter expiry wins',
@@ -202,6 +204,12 @@
       'src/core/trv_id.c',
       'SHA256_Update(&ctx, token, len) != 1',
       'SHA256_Update(&ctx, token, len < 64 ? len : 64) != 1',
+      'unit/trv_id_test' ],
+
+    [ 'the length in the padding of a digest has eight bits',
+      'src/core/trv_id.c',
+      '(unsigned char) (len * 8 >> 8);',
+      '0;',
       'unit/trv_id_test' ],
 
     # the answer to a call

@@ -1,4 +1,6 @@
 
+#include <openssl/sha.h>
+
 #include "trv_test.h"
 
 
@@ -44,6 +46,36 @@ trv_id_is_the_first_half_of_sha256(void **state)
     text[sizeof(text) - 1] = 'b';
     assert_int_equal(trv_id_digest(text, sizeof(text), &other), TRV_OK);
     assert_false(trv_id_equal(&id, &other));
+}
+
+
+/* around the lengths at which the padding takes another block */
+
+static void
+trv_id_is_right_at_any_length(void **state)
+{
+    int            i, n;
+    char           hex[TRV_ID_HEX_LEN], text[300];
+    size_t         len;
+    trv_id_t       id;
+    unsigned char  md[SHA256_DIGEST_LENGTH];
+
+    (void) state;
+
+    for (n = 0; n < (int) sizeof(text); n++) {
+        text[n] = (char) (n * 89 + 7);
+    }
+
+    for (len = 0; len <= sizeof(text); len++) {
+        SHA256((unsigned char *) text, len, md);
+        assert_int_equal(trv_id_digest(text, len, &id), TRV_OK);
+        trv_id_format(&id, hex);
+
+        for (i = 0; i < TRV_ID_HEX_LEN / 2; i++) {
+            assert_int_equal(sscanf(hex + 2 * i, "%2x", (unsigned *) &n), 1);
+            assert_int_equal(n, md[i]);
+        }
+    }
 }
 
 
@@ -104,6 +136,7 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(trv_id_is_the_first_half_of_sha256),
+        cmocka_unit_test(trv_id_is_right_at_any_length),
         cmocka_unit_test(trv_id_text_has_one_spelling),
         cmocka_unit_test(trv_id_never_has_an_empty_first_half),
     };
