@@ -27,10 +27,12 @@ pin($Bench::CPU_CLIENT, $$);
 my %WORLD = %{ Bench::Server->backend->{world} };
 
 
+my $watched = 0;
+
 # a server whose event loop is watched
 sub watched {
     my (%options) = @_;
-    my $file = spew(dir() . '/hold', "\0" x 4096);
+    my $file = spew(dir() . '/hold-' . ++$watched, "\0" x 4096);
     local $ENV{BENCH_HOLD} = $file;
     local $ENV{LD_PRELOAD} = program('hold.so');
     my $server = Bench::Server->new(%WORLD, LOG_LEVEL => 'notice', %options);
@@ -46,13 +48,14 @@ sub watched_edge {
 }
 
 
-# the longest turns since it was last asked: ms by the clock, ms of CPU
+# the longest turns since it was last asked: ms by the clock, ms of CPU; and how
+# many were longer than 2 ms of CPU, of how many
 sub held {
-    my ($edge) = @_;
-    my (undef, $wall, $cpu) = unpack 'Q3', slurp($edge->{hold});
-    open my $fh, '+<', $edge->{hold} or die;
-    syswrite $fh, "\0" x 24;
-    return map { sprintf '%.2f', $_ / 1e6 } $wall, $cpu;
+    my ($server) = @_;
+    my ($turns, $wall, $cpu, $long) = unpack 'Q4', slurp($server->{hold});
+    open my $fh, '+<', $server->{hold} or die;
+    syswrite $fh, "\0" x 32;
+    return ((map { sprintf '%.2f', $_ / 1e6 } $wall, $cpu), $long, $turns);
 }
 
 
@@ -227,24 +230,27 @@ heading("Reloads under load, the tiny file, $ROUNDS times; p99 of $SECONDS s");
 table(@reload);
 
 
-# growth: the first thousand is there, the last size comes while calls go on
+# growth: the first thousand is there, the last size comes while calls go on.
+# The same nginx without the module has as many on the same CPU: what happens to
+# its turns this machine does to any event loop.
 
 heading('Growth under load');
-@grown = [ 'from', 'to', 's', 'calls', 'failed', 'p99 us',
-           'longest in the handler us', 'longest turn ms (of CPU)' ];
+@grown = [ 'server', 'calls', 'failed', 'p99 us', 'longest in the handler us',
+           'longest turn ms (of CPU)', 'turns above 2 ms of CPU' ];
 
 my $size = $SIZES[-1];
 my $redis = redis();
 load_redis($redis, 1000, $LEN);
 my $edge = watched_edge($redis);
+my $plain = watched(conf => 'none.conf');
 $edge->wait_ready(60);
 
-my $seconds = int($size / 100000) + 5;
-my $load = load_start($edge->url('/file/file'),
-                      tokens(1000, $LEN, $TOKENS), seconds => $seconds);
+my $seconds = int($size / 50000) + 5;
+my @loads = map { load_start($_->url('/file/file'), tokens(1000, $LEN, $TOKENS),
+                             seconds => $seconds) } $edge, $plain;
 sleep 1;
 handler_times($edge);
-held($edge);
+held($_) for $edge, $plain;
 my $began = time;
 load_redis($redis, $size, $LEN);
 wait_for($seconds, sub {
@@ -252,24 +258,16 @@ wait_for($seconds, sub {
     ($state->{items}[0]{entries} || 0) >= $size && $state->{items}[0]{agrees};
 }) or note("- not all of them came within $seconds s");
 my $took = time - $began;
-my $times = handler_times($edge);
-my @held = held($edge);
-kill 'INT', $load->{pid};               # wrk then says what it saw
-my $seen = load_end($load);
-push @grown, [ 1000, $size, sprintf('%.1f', $took),
-               @$seen{qw(calls failed p99)}, us($times->{longest}),
-               "$held[0] ($held[1])" ];
-$edge->stop;
+my $longest = us(handler_times($edge)->{longest});
+my @held = map { [ held($_) ] } $edge, $plain;
+kill 'INT', map { $_->{pid} } @loads;   # wrk then says what it saw
+my @seen = map { load_end($_) } @loads;
+$_->stop for $edge, $plain, $redis;
 
-# what this machine does to any event loop
-my $plain = watched(conf => 'none.conf');
-$seconds = quick() ? 5 : 60;
-$load = load_start($plain->url('/file/file'), tokens(1000, $LEN, $TOKENS),
-                   seconds => $seconds);
-sleep 1;
-held($plain);
-$seen = load_end($load);
-@held = held($plain);
-push @grown, [ 'nginx, no check', '-', $seconds, @$seen{qw(calls failed p99)},
-               '-', "$held[0] ($held[1])" ];
+push @grown, [ @$_[0, 1 .. 3], $_->[4], "$_->[5][0] ($_->[5][1])",
+               "$_->[5][2] of $_->[5][3]" ]
+    for [ "this module, 1000 to $size in " . int($took) . ' s',
+          @{ $seen[0] }{qw(calls failed p99)}, $longest, $held[0] ],
+        [ 'nginx, no check, meanwhile',
+          @{ $seen[1] }{qw(calls failed p99)}, '-', $held[1] ];
 table(@grown);

@@ -2,8 +2,9 @@
 /*
  * LD_PRELOAD for nginx: how long a worker stays away from epoll_wait(), that
  * is, how long its event loop is held.  BENCH_HOLD names the file that says
- * so: 64-bit words, the turns so far, the longest by the clock, and the
- * longest by CPU time of the worker, nanoseconds.  Writing zeros begins anew.
+ * so: 64-bit words, the turns so far, the longest by the clock, the longest by
+ * CPU time of the worker, nanoseconds, and how many took more than 2 ms of
+ * CPU.  Writing zeros begins anew.
  */
 
 #define _GNU_SOURCE
@@ -17,6 +18,9 @@
 #include <unistd.h>
 
 #include "clock.h"
+
+
+#define BENCH_LONG_NS  2000000
 
 
 static volatile uint64_t  *bench_words;
@@ -52,13 +56,16 @@ bench_longest(volatile uint64_t *word, uint64_t ns)
 int
 epoll_wait(int fd, struct epoll_event *events, int n, int timeout)
 {
-    int  rc;
+    int       rc;
+    uint64_t  cpu;
 
     if (bench_words && bench_wall) {
+        cpu = bench_ns(CLOCK_THREAD_CPUTIME_ID) - bench_cpu;
+
         bench_words[0]++;
         bench_longest(&bench_words[1], bench_ns(CLOCK_MONOTONIC) - bench_wall);
-        bench_longest(&bench_words[2],
-                      bench_ns(CLOCK_THREAD_CPUTIME_ID) - bench_cpu);
+        bench_longest(&bench_words[2], cpu);
+        bench_words[3] += (cpu > BENCH_LONG_NS);
     }
 
     rc = bench_wait(fd, events, n, timeout);

@@ -14,6 +14,7 @@ use strict;
 use warnings;
 
 use FindBin;
+use List::Util 'shuffle';
 use Bench;
 use Bench::Server;
 use TRV;
@@ -22,8 +23,8 @@ my $TOKENS = 100000;
 my $START_SEC = 240;                    # whoever needs longer does not hold it
 my $ROUNDS = $ENV{BENCH_ROUNDS} || (quick() ? 1 : 5);
 my $ROUGH_ROUNDS = 2;                   # of those far from the floor
-my $PASSES = quick() ? 25 : 40;         # turns of each, a round
-my $TURN_SEC = 0.02;
+my $PASSES = quick() ? 16 : 24;         # turns of each, a round
+my $TURN_SEC = 0.05;
 
 my @FLOOR = qw(none none_again);
 
@@ -222,40 +223,35 @@ sub seen {
 }
 
 
+# those that are to run in turns: stopped, when it has had its tokens and made
+# its first calls
+sub load_stopped {
+    my ($self, $name, $path, %options) = @_;
+    my $load = $self->load($name, $path, %options, seconds => 3600);
+    wait_for(30, sub { ($self->turn($name, $load, 0.02))[0] > 100 })
+        or die "$name has no calls\n";
+    return $load;
+}
+
+
+sub turn {
+    my ($self, $name, $load, $seconds) = @_;
+    return load_turn($load, $self->{servers}{$name}{worker}, $seconds);
+}
+
+
 # CPU a call of each, us: a list of passes.  What is slow or fast for more than
 # a pass is so for all alike, and what is so for less is in one of many.  Of what
 # a worker does without calls only the share that falls into its turns is counted.
-sub turns {
-    my ($self, $names, $path, %options) = @_;
-
-    my (%loads, %us);
-    my @order = @$names;
-
-    my $turn = sub {
-        my ($name) = @_;
-        return load_turn($loads{$name}, $self->{servers}{$name}{worker},
-                         $TURN_SEC);
-    };
-
-    for my $name (@order) {
-        $loads{$name} = $self->load($name, $path, %options, seconds => 600);
-
-        # it reads its tokens, then it makes its first calls
-        wait_for(30, sub { ($turn->($name))[0] > 100 })
-            or die "$name has no calls\n";
-    }
+sub passes {
+    my ($self, $loads) = @_;
+    my %us;
 
     for my $pass (1 .. $PASSES) {
-        for (@order) {
-            my ($calls, $ns) = $turn->($_);
+        for (shuffle(keys %$loads)) {
+            my ($calls, $ns) = $self->turn($_, $loads->{$_}, $TURN_SEC);
             push @{ $us{$_} }, $calls ? $ns / 1000 / $calls : undef;
         }
-        @order = reverse @order;
-    }
-
-    for (@order) {
-        load_interrupt($loads{$_});
-        $self->seen($_, $loads{$_});
     }
 
     return \%us;
@@ -281,27 +277,52 @@ sub round {
 }
 
 
-# One list of results for each server.  Loads that are stopped do not know how
-# long a call took: each server has a second without stops first.
+# rounds of these servers: a list of results for each
+sub rounds {
+    my ($self, $rounds, $names, $path, %options) = @_;
+
+    my %results;
+    my %loads = map { $_ => $self->load_stopped($_, $path, %options) } @$names;
+
+    for (1 .. $rounds) {
+        my $us = $self->passes(\%loads);
+        push @{ $results{$_} }, { round($us, $_) } for @$names;
+    }
+
+    for (@$names) {
+        load_interrupt($loads{$_});
+        $self->seen($_, $loads{$_});
+    }
+
+    return %results;
+}
+
+
+# Those near the floor in rounds of their own: a pass that is short is the same
+# for all.  Loads that are stopped do not know how long a call took, so each
+# server has a second without stops first.
 sub compare {
     my ($self, $path, %options) = @_;
 
-    my %results;
     my @all = grep { $self->{servers}{ $_->{name} } } @{ $self->{contestants} };
+    my @rough = map { $_->{name} } grep { $_->{rough} } @all;
+    my @near = map { $_->{name} } grep { !$_->{rough} } @all;
 
     pin($Bench::CPU_CLIENT, $$);
 
     my %plain = map { $_ => $self->seen($_, $self->load($_, $path, %options)) }
-                map { $_->{name} } @all;
-
-    for my $round (1 .. $ROUNDS) {
-        my @names = map { $_->{name} }
-                    grep { $round <= $ROUGH_ROUNDS || !$_->{rough} } @all;
-        my $us = $self->turns(\@names, $path, %options);
-        push @{ $results{$_} }, { %{ $plain{$_} }, round($us, $_) } for @names;
-    }
+                @near, @rough;
+    my %results = (
+        @rough ? $self->rounds($ROUGH_ROUNDS, [ @FLOOR, @rough ], $path,
+                               %options) : (),
+        $self->rounds($ROUNDS, \@near, $path, %options));
 
     pin($Bench::CPU_ANY, $$);
+
+    for my $name (@near, @rough) {
+        $_ = { %{ $plain{$name} }, %$_ } for @{ $results{$name} };
+    }
+
     return \%results;
 }
 
