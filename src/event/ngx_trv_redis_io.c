@@ -3,8 +3,7 @@
 #include "ngx_trv_script.h"
 
 
-#define NGX_TRV_REDIS_READ_SIZE  16384
-#define NGX_TRV_REDIS_READS      8       /* a turn of the event loop */
+#define NGX_TRV_REDIS_READ_SIZE  16384   /* a turn of the event loop */
 
 
 static ngx_int_t ngx_trv_redis_read(ngx_trv_redis_t *redis);
@@ -92,8 +91,6 @@ ngx_trv_redis_write_handler(ngx_event_t *wev)
 void
 ngx_trv_redis_read_handler(ngx_event_t *rev)
 {
-    ngx_int_t          rc;
-    ngx_uint_t         n;
     ngx_connection_t  *c;
     ngx_trv_redis_t   *redis;
 
@@ -114,13 +111,7 @@ ngx_trv_redis_read_handler(ngx_event_t *rev)
 
         /* others have their turn too, however much there is */
 
-        n = 0;
-
-        do {
-            rc = ngx_trv_redis_read(redis);
-        } while (rc == NGX_OK && ++n < NGX_TRV_REDIS_READS);
-
-        if (rc == NGX_OK) {
+        if (ngx_trv_redis_read(redis) == NGX_OK) {
             ngx_post_event(rev, &ngx_posted_next_events);
         }
     }
