@@ -284,9 +284,25 @@ trv_replica_retire(trv_replica_t *r)
 }
 
 
-void
-trv_replica_prefetch(const trv_replica_t *r, const trv_id_t *id)
+/* whether the table in force is mapped; it is, if its generation has changed */
+
+static inline bool
+trv_replica_current(trv_replica_t *r)
 {
+    return trv_control_get(&r->control->generation) == r->mapped
+           || trv_replica_table_refresh(r) == TRV_OK;
+}
+
+
+void
+trv_replica_prefetch(trv_replica_t *r, const trv_id_t *id)
+{
+    if (r->control == NULL) {
+        return;
+    }
+
+    (void) trv_replica_current(r);
+
     /* revoked tokens come in runs, when somebody keeps trying one */
 
     if (r->table.head != NULL) {
@@ -304,8 +320,7 @@ trv_replica_lookup(trv_replica_t *r, const trv_id_t *id)
         return TRV_ERROR;
     }
 
-    current = trv_control_get(&r->control->generation) == r->mapped
-              || trv_replica_table_refresh(r) == TRV_OK;
+    current = trv_replica_current(r);
 
     r->found = (r->table.head != NULL && trv_table_lookup(&r->table, id));
 

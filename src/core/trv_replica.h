@@ -52,9 +52,10 @@ trv_rc_e trv_replica_refresh(trv_replica_t *r);
 /*
  * To be called as soon as an id is known that will be looked up: its place in
  * the table is mostly in no cache, and comes while the caller does something
- * else.  May be left out.
+ * else.  Maps the table in force, as a lookup does, so what is asked meanwhile
+ * (trv_replica_ready() below) is of that table.
  */
-void trv_replica_prefetch(const trv_replica_t *r, const trv_id_t *id);
+void trv_replica_prefetch(trv_replica_t *r, const trv_id_t *id);
 
 /*
  * The check.  Maps the table in force first if its generation has changed

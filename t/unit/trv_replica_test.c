@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 
 #include "trv_test.h"
+#include "trv_control.h"
 #include "trv_tally.h"
 #include "trv_writer.h"
 
@@ -104,6 +105,42 @@ trv_replica_missing(trv_replica_t *r, uint64_t from, uint64_t to,
                      expected);
         }
     }
+}
+
+
+/* who asks between the two whether calls can be judged gets a right answer */
+
+static void
+trv_replica_prefetch_maps_as_a_lookup_does(void **state)
+{
+    int             dir;
+    trv_id_t        id;
+    const char     *path;
+    trv_replica_t  *w, *r;
+
+    path = trv_replica_path(state, "prefetch");
+    id = trv_test_id(1);
+
+    /* a control file, and no table yet */
+
+    dir = open(path, O_RDONLY | O_DIRECTORY);
+    assert_int_equal(trv_control_create(dir, 1), TRV_OK);
+    close(dir);
+
+    r = trv_replica_open(path);
+    (void) trv_replica_refresh(r);
+    trv_replica_prefetch(r, &id);
+    assert_false(trv_replica_ready(r));
+
+    w = trv_replica_writer(path, "boot", TRV_OK);
+    trv_writer_filled_set(w);
+    assert_false(trv_replica_ready(r));  /* it has not looked */
+    trv_replica_prefetch(r, &id);
+    assert_true(trv_replica_ready(r));
+    assert_int_equal(trv_replica_lookup(r, &id), TRV_DECLINED);
+
+    trv_replica_close(r);
+    trv_replica_close(w);
 }
 
 
@@ -491,6 +528,7 @@ int
 main(void)
 {
     const struct CMUnitTest  tests[] = {
+        cmocka_unit_test(trv_replica_prefetch_maps_as_a_lookup_does),
         cmocka_unit_test(trv_replica_readers_follow_through_generations),
         cmocka_unit_test(trv_replica_forgets_days_that_are_over),
         cmocka_unit_test(trv_replica_keeps_all_that_is_put_meanwhile),
