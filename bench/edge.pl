@@ -11,6 +11,7 @@ use lib "$FindBin::Bin/lib";
 use Bench;
 use Bench::Server;
 use List::Util 'sum0';
+use POSIX ();
 use Time::HiRes qw(time sleep);
 use TRV;
 
@@ -20,6 +21,7 @@ my @SIZES = sizes(300, quick() ? 1000000 : (1000, 1000000, 10000000));
 
 my $ROUNDS = quick() ? 1 : 5;           # of reloads
 my $SECONDS = 2;                        # of load around one
+my $FILL_SEC = 300;                     # the most that growth may take
 
 # the worker that is measured has its CPU for itself
 pin($Bench::CPU_CLIENT, $$);
@@ -62,7 +64,7 @@ sub held {
 sub handler_times {
     my ($edge) = @_;
     my %seen;
-    @seen{qw(calls p50 p99 p999 longest)} = split ' ',
+    @seen{qw(calls p50 p99 p999 longest stalls)} = split ' ',
                                                   $edge->get('/probe')->{body};
     return \%seen;
 }
@@ -230,44 +232,73 @@ heading("Reloads under load, the tiny file, $ROUNDS times; p99 of $SECONDS s");
 table(@reload);
 
 
-# growth: the first thousand is there, the last size comes while calls go on.
-# The same nginx without the module has as many on the same CPU: what happens to
-# its turns this machine does to any event loop.
+# growth: the first thousand is there, the last size comes while calls go on
 
 heading('Growth under load');
-@grown = [ 'server', 'calls', 'failed', 'p99 us', 'longest in the handler us',
-           'longest turn ms (of CPU)', 'turns above 2 ms of CPU' ];
+@grown = [ 'server', 's', 'calls', 'failed', 'p99 us', 'longest turn ms (of CPU)',
+           'turns above 2 ms of CPU' ];
 
 my $size = $SIZES[-1];
+
+# a row: a server that is called while a Redis is filled, until something is true
+sub filled {
+    my ($title, $server, $redis, $until) = @_;
+
+    my $load = load_start($server->url('/file/file'),
+                          tokens(1000, $LEN, $TOKENS), seconds => $FILL_SEC);
+    sleep 1;
+    held($server);
+
+    my $began = time;
+    my $pid = fork // die "fork: $!\n";
+    if ($pid == 0) {
+        load_redis($redis, $size, $LEN);
+        POSIX::_exit(0);
+    }
+
+    wait_for($FILL_SEC, $until)
+        or note("- $title: not all of it within $FILL_SEC s");
+    my $took = time - $began;
+    my ($wall, $cpu, $long, $turns) = held($server);
+    waitpid $pid, 0;
+
+    kill 'INT', $load->{pid};           # wrk then says what it saw
+    my $seen = load_end($load);
+
+    return [ $title, sprintf('%.0f', $took), @$seen{qw(calls failed p99)},
+             "$wall ($cpu)", "$long of $turns" ];
+}
+
+# what this machine does to any event loop meanwhile
 my $redis = redis();
+my $plain = watched(conf => 'none.conf');
+push @grown, filled('nginx, no check', $plain, $redis, sub {
+    $redis->command('ZCARD', '{partners}:revoked') >= $size;
+});
+$_->stop for $plain, $redis;
+
+$redis = redis();
 load_redis($redis, 1000, $LEN);
 my $edge = watched_edge($redis);
-my $plain = watched(conf => 'none.conf');
 $edge->wait_ready(60);
-
-my $seconds = int($size / 50000) + 5;
-my @loads = map { load_start($_->url('/file/file'), tokens(1000, $LEN, $TOKENS),
-                             seconds => $seconds) } $edge, $plain;
-sleep 1;
 handler_times($edge);
-held($_) for $edge, $plain;
-my $began = time;
-load_redis($redis, $size, $LEN);
-wait_for($seconds, sub {
-    my $state = json($edge->get('/token-revoke/edges')->{body});
-    ($state->{items}[0]{entries} || 0) >= $size && $state->{items}[0]{agrees};
-}) or note("- not all of them came within $seconds s");
-my $took = time - $began;
-my $longest = us(handler_times($edge)->{longest});
-my @held = map { [ held($_) ] } $edge, $plain;
-kill 'INT', map { $_->{pid} } @loads;   # wrk then says what it saw
-my @seen = map { load_end($_) } @loads;
-$_->stop for $edge, $plain, $redis;
 
-push @grown, [ @$_[0, 1 .. 3], $_->[4], "$_->[5][0] ($_->[5][1])",
-               "$_->[5][2] of $_->[5][3]" ]
-    for [ "this module, 1000 to $size in " . int($took) . ' s',
-          @{ $seen[0] }{qw(calls failed p99)}, $longest, $held[0] ],
-        [ 'nginx, no check, meanwhile',
-          @{ $seen[1] }{qw(calls failed p99)}, '-', $held[1] ];
+my (@each, @most);                      # bytes of tables by entries, over time
+push @grown, filled("this module, from 1000 to $size", $edge, $redis, sub {
+    my $state = json($edge->get('/token-revoke/edges')->{body})->{items}[0];
+    my @bytes = sort { $a <=> $b } map { -s } glob "$edge->{REPLICA}/table.*";
+    my $entries = $state->{entries} || 1;
+    push @each, $bytes[0] / $entries;
+    push @most, sum0(@bytes) / $entries;
+    sleep 0.5;
+    return $entries >= $size && $state->{agrees};
+});
+my $times = handler_times($edge);
+$edge->stop;
+$redis->stop;
 table(@grown);
+
+note(sprintf '- in the handler: %d calls, the longest %s us by the clock, %d above 1 ms',
+     $times->{calls}, us($times->{longest}), $times->{stalls});
+note(sprintf '- bytes of table for each entry meanwhile: %.1f on average, %.1f with'
+     . ' the one being made', sum0(@each) / @each, sum0(@most) / @most);

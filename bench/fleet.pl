@@ -23,7 +23,7 @@ my $SECONDS = quick() ? 3 : 10;
 my $IDLE = quick() ? 5 : 10;
 my $CALLS = quick() ? 100 : 500;
 my $IDS = 1000;                         # of a call in bulk
-my @FLEETS = (1, 3, 50);
+my @FLEETS = (1, 3, quick() ? 10 : 50);
 
 # commands of the edges, those inside of their scripts not counted
 sub round_trips {
@@ -145,7 +145,7 @@ for my $n (@FLEETS) {
     if ($n > 1) {
         push @latency, [ $n, @{ latency($redis, @edges) } ];
     }
-    if ($n < 10) {
+    if ($n < 5) {
         push @bulk, [ $n, @{ bulk($n > 1 ? $RATE * $SECONDS : 0, @edges) } ];
     }
 

@@ -3,7 +3,7 @@
 # The file of a new table is made and written to the disk by a child of the
 # worker.  The worker has no second thread, ever: that would make each of its
 # calls slower.  A child that ends without an answer is said, and the next one
-# does it.
+# does it; where there can be none, the worker does.
 
 use strict;
 use warnings;
@@ -110,5 +110,34 @@ ok(wait_for(10, sub { (() = glob "$edge->{replica}/table.*") == 1 }),
     or diag(join "\n", glob "$edge->{replica}/table.*");
 is($edge->call($bad), 401, 'refused');
 is_deeply([ threads() ], [ 1, 1 ], 'still of one thread');
+
+
+# where no child can be had, the worker does it
+
+SKIP: {
+    skip 'nothing limits the processes of root', 4
+        unless grep { (stat "/proc/$_")[4] } $edge->workers;
+
+    $edge->stop;
+    $edge = edge(redis => $redis, workers => 1,
+                 under => [ 'prlimit', '--nproc=0' ]);
+    $edge->wait_ready;
+    ok(wait_for(20, sub { $edge->state->{agrees} }), 'has read all of it');
+
+    my ($calls, $seen) = (0, 0);
+    $last_id = 70 * $ONCE;              # what a caller has used, too
+    $before = rebuilds();
+    while (rebuilds() == $before && $calls < 200) {
+        revoke_many(1) or last;
+        $calls++;
+        $seen += jobs();
+    }
+    cmp_ok(rebuilds(), '>', $before, "another table after $calls calls");
+    is($seen, 0, 'of no child');
+    ok(wait_for(20, sub {
+        my $state = $edge->state;
+        $state->{agrees} && $state->{entries} == (70 + $calls) * $ONCE;
+    }), 'nothing is lost') or diag(explain($edge->state));
+}
 
 finish();

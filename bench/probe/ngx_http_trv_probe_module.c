@@ -5,8 +5,8 @@
  *
  *     location = /probe { trv_probe; }
  *
- * answers with "calls p50 p99 p99.9 longest", nanoseconds in this worker since
- * the last time it was asked.
+ * answers with "calls p50 p99 p99.9 longest stalls", nanoseconds in this worker
+ * since the last time it was asked; a stall is a call of more than 1 ms.
  */
 
 #include <ngx_config.h>
@@ -35,9 +35,11 @@ static ngx_int_t ngx_http_trv_probe_init_process(ngx_cycle_t *cycle);
 static uint64_t         ngx_http_trv_probe_counts[NGX_HTTP_TRV_PROBE_STEPS + 1];
 static uint64_t         ngx_http_trv_probe_calls;
 static uint64_t         ngx_http_trv_probe_longest;      /* cycles */
+static uint64_t         ngx_http_trv_probe_stalls;
 static uint64_t         ngx_http_trv_probe_begin;
 static struct timespec  ngx_http_trv_probe_begin_time;
-static double           ngx_http_trv_probe_ns;           /* of a cycle */
+static double           ngx_http_trv_probe_ns;           /* of a cycle, 0: it
+                                                            was not asked yet */
 
 
 static ngx_command_t  ngx_http_trv_probe_commands[] = {
@@ -104,6 +106,7 @@ ngx_http_trv_probe_handler(ngx_http_request_t *r)
     ngx_http_trv_probe_counts[ngx_min(cycles / NGX_HTTP_TRV_PROBE_STEP,
                                       NGX_HTTP_TRV_PROBE_STEPS)]++;
     ngx_http_trv_probe_longest = ngx_max(ngx_http_trv_probe_longest, cycles);
+    ngx_http_trv_probe_stalls += (cycles * ngx_http_trv_probe_ns > 1e6);
 
     return rc;
 }
@@ -127,13 +130,14 @@ ngx_http_trv_probe_answer(ngx_http_request_t *r)
         / (__rdtsc() - ngx_http_trv_probe_begin);
 
     answer.data = text;
-    answer.len = ngx_sprintf(text, "%uL %.0f %.0f %.0f %.0f\n",
+    answer.len = ngx_sprintf(text, "%uL %.0f %.0f %.0f %.0f %uL\n",
                              ngx_http_trv_probe_calls,
                              ngx_http_trv_probe_share(0.5),
                              ngx_http_trv_probe_share(0.99),
                              ngx_http_trv_probe_share(0.999),
                              ngx_http_trv_probe_longest
-                             * ngx_http_trv_probe_ns)
+                             * ngx_http_trv_probe_ns,
+                             ngx_http_trv_probe_stalls)
                  - text;
 
     ngx_memzero(&cv, sizeof(ngx_http_complex_value_t));
@@ -141,6 +145,7 @@ ngx_http_trv_probe_answer(ngx_http_request_t *r)
 
     ngx_http_trv_probe_calls = 0;
     ngx_http_trv_probe_longest = 0;
+    ngx_http_trv_probe_stalls = 0;
     ngx_memzero(ngx_http_trv_probe_counts, sizeof(ngx_http_trv_probe_counts));
 
     return ngx_http_send_response(r, NGX_HTTP_OK, &type, &cv);

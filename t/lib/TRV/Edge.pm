@@ -175,7 +175,7 @@ sub config_test {
 sub start {
     my ($self) = @_;
 
-    my $pid = $self->spawn("$self->{dir}/stderr.log", $self->env_words,
+    my $pid = $self->spawn("$self->{dir}/stderr.log", $self->words_before,
                            $self->binary, '-c', "$self->{dir}/nginx.conf",
                            '-e', $self->{log});
     $self->{pid} = $pid;

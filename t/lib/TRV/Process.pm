@@ -31,11 +31,13 @@ sub spawn {
 }
 
 
-# words before a command that give it the environment of the option `env`
-sub env_words {
+# words before a command: the program, with arguments, of the option `under`, and
+# what gives it the environment of `env`
+sub words_before {
     my ($self) = @_;
     my %env = %{ $self->{env} || {} };
-    return %env ? ('env', map { "$_=$env{$_}" } sort keys %env) : ();
+    return (@{ $self->{under} || [] },
+            %env ? ('env', map { "$_=$env{$_}" } sort keys %env) : ());
 }
 
 

@@ -50,7 +50,7 @@ sub start {
     my @threads = $self->{clock} ? ('--jemalloc-bg-thread', 'no') : ();
 
     $self->{pid} = $self->spawn("$self->{dir}/redis.log",
-        $self->env_words, 'redis-server', '--port', $self->{port} || 0,
+        $self->words_before, 'redis-server', '--port', $self->{port} || 0,
         '--bind', '127.0.0.1', '--unixsocket', $self->{socket},
         '--unixsocketperm', 777, '--dir', $self->{dir}, '--save', '',
         '--appendonly', 'no', @threads,
