@@ -81,7 +81,8 @@ sub latency {
 }
 
 
-# a second, on one edge, from two clients; and how long until all edges agree
+# a second, on one edge, from two clients; how long until all edges agree; and
+# bytes of the table in force, and of all tables, by its entries
 sub bulk {
     my ($before, @edges) = @_;
 
@@ -104,9 +105,19 @@ sub bulk {
         }
         $pid;
     } 0, 1;
-    for (@pids) {
-        waitpid $_, 0;
-        die "a bulk call was refused\n" if $?;
+
+    my (@force, @all);
+    while (@pids) {
+        sleep 0.1;
+        my $entries = $edges[0]->state->{entries};
+        my @bytes = sort { $a <=> $b } map { -s || () }
+                    glob "$edges[0]{replica}/table.*";
+        if ($entries > $CALLS * $IDS / 10 && @bytes) {
+            push @force, $bytes[0] / $entries;
+            push @all, sum0(@bytes) / $entries;
+        }
+        @pids = grep { !waitpid($_, POSIX::WNOHANG()) || $? && die
+                       "a bulk call was refused\n" } @pids;
     }
     my $took = time - $begin;
 
@@ -118,7 +129,8 @@ sub bulk {
     }
 
     return [ sprintf('%.0f', $CALLS * $IDS / $took),
-             sprintf('%.1f', time - $begin - $took) ];
+             sprintf('%.1f', time - $begin - $took),
+             sprintf('%.1f', sum0(@force) / @force), sprintf('%.1f', max(@all)) ];
 }
 
 
@@ -126,7 +138,8 @@ my @latency = [ 'edges', 'answered, median ms', 'p99', 'refused by all, median m
                 'p99', 'longest', 'CPU of Redis, us each' ];
 my @idle = [ 'edges', 'round trips a second, each', 'CPU of Redis, %' ];
 my @bulk = [ 'edges', 'revocations a second',
-             's more until all edges have them and agree' ];
+             's more until all edges have them and agree',
+             'bytes each meanwhile, on average', 'most, with a table being made' ];
 
 for my $n (@FLEETS) {
     my $redis = redis();
