@@ -167,6 +167,12 @@
       'if (flock(fd, LOCK_SH | LOCK_NB) == -1) {',
       'unit/trv_replica_test' ],
 
+    [ 'a prefetch leaves the table of before mapped',
+      'src/core/trv_replica.c',
+      "    (void) trv_replica_current(r);\n",
+      '',
+      'unit/trv_replica_test' ],
+
     [ 'a lock in the look-up',
       'src/core/trv_replica.c',
       "trv_rc_e\ntrv_replica_lookup(trv_replica_t *r, const trv_id_t *id)\n{\n",
