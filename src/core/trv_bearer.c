@@ -90,24 +90,24 @@ trv_bearer_parse(const char *value, size_t len, trv_str_t *token)
 }
 
 
-/* with the scheme, in any case, and one blank */
+/* with the scheme, in any case, one blank, and something more */
 
 static bool
 trv_bearer_begins(const char *value, size_t len)
 {
-    size_t  i;
+    uint64_t  text;
 
-    if (len < sizeof(trv_bearer_word)) {
+    if (len < sizeof(text)) {
         return false;
     }
 
-    for (i = 0; i < sizeof(trv_bearer_word) - 1; i++) {
-        if ((value[i] | 0x20) != trv_bearer_word[i]) {
-            return false;
-        }
-    }
+    /* only letters become letters by this bit, which makes them small */
 
-    return value[i] == ' ';
+    memcpy(&text, value, sizeof(text));
+    text |= 0x2020202020202020u;
+
+    return memcmp(&text, trv_bearer_word, sizeof(trv_bearer_word) - 1) == 0
+           && value[sizeof(trv_bearer_word) - 1] == ' ';
 }
 
 

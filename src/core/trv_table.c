@@ -149,7 +149,6 @@ trv_table_prefetch(const trv_table_t *t, const trv_id_t *id, bool ids)
     group = trv_table_home(t, id).group;
 
     __builtin_prefetch(&t->tags[group]);
-    __builtin_prefetch(&t->tags[trv_table_next(t, group)]);
 
     if (ids) {
         p = &t->ids[group * TRV_TABLE_GROUP];

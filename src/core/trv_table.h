@@ -12,7 +12,7 @@
  *     +--------+----------------+----------------------+----------------+
  *
  * A tag is one byte of the hash of the id, 0 for an empty slot; the tags of a
- * group are one word.  A lookup of what is not in mostly reads no more.
+ * group are one word.  A lookup of what is not in mostly reads two.
  *
  * The writer stores the day and the id, then publishes the word of tags with
  * release order; a reader loads it with acquire order, so behind a tag it sees

@@ -298,8 +298,8 @@ sub rounds {
 }
 
 
-# Those near the floor in rounds of their own: a pass that is short is the same
-# for all.  Loads that are stopped do not know how long a call took, so each
+# Those near the floor in rounds of their own, which the rows of the floor are of
+# too: a pass that is short is the same for all.  Loads that are stopped do not know how long a call took, so each
 # server has a second without stops first.
 sub compare {
     my ($self, $path, %options) = @_;
