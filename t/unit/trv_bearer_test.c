@@ -150,13 +150,15 @@ trv_bearer_token_has_at_most_8192_bytes(void **state)
 }
 
 
+/* every character at every place of tokens of many lengths */
+
 static void
 trv_bearer_only_token_characters_pass(void **state)
 {
-    int         c;
-    char        text[3], longer[20];
-    size_t      i;
-    trv_rc_e    rc;
+    int       c;
+    char      text[70];
+    size_t    len, i;
+    trv_rc_e  expected;
 
     static const char  good[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/";
@@ -164,23 +166,37 @@ trv_bearer_only_token_characters_pass(void **state)
     (void) state;
 
     for (c = 0; c < 256; c++) {
-        text[0] = 'a';
-        text[1] = (char) c;
-        text[2] = 'b';
+        for (len = 1; len <= sizeof(text); len++) {
+            for (i = 0; i < len; i++) {
+                memset(text, 'a', sizeof(text));
+                text[i] = (char) c;
 
-        rc = trv_bearer_token_check(text, 3);
-        assert_int_equal(rc, c && strchr(good, c) ? TRV_OK : TRV_INVALID);
+                expected = (c && strchr(good, c))
+                           || (c == '=' && i == len - 1 && len > 1)
+                           ? TRV_OK : TRV_INVALID;
 
-        rc = trv_bearer_token_check(text, 2);
-        assert_int_equal(rc, c && (strchr(good, c) || c == '=')
-                             ? TRV_OK : TRV_INVALID);
+                assert_int_equal(trv_bearer_token_check(text, len), expected);
+            }
+        }
+    }
+}
 
-        for (i = 0; i < sizeof(longer) - 1; i++) {
-            memset(longer, 'a', sizeof(longer));
-            longer[i] = (char) c;
 
-            rc = trv_bearer_token_check(longer, sizeof(longer));
-            assert_int_equal(rc, c && strchr(good, c) ? TRV_OK : TRV_INVALID);
+static void
+trv_bearer_padding_is_at_the_end(void **state)
+{
+    char    text[70];
+    size_t  len, padding;
+
+    (void) state;
+
+    for (len = 0; len <= sizeof(text); len++) {
+        for (padding = 0; padding <= len; padding++) {
+            memset(text, 'a', sizeof(text));
+            memset(text + len - padding, '=', padding);
+
+            assert_int_equal(trv_bearer_token_check(text, len),
+                             padding < len ? TRV_OK : TRV_INVALID);
         }
     }
 }
@@ -301,6 +317,7 @@ main(void)
         cmocka_unit_test(trv_bearer_every_short_value_is_safe),
         cmocka_unit_test(trv_bearer_token_has_at_most_8192_bytes),
         cmocka_unit_test(trv_bearer_only_token_characters_pass),
+        cmocka_unit_test(trv_bearer_padding_is_at_the_end),
         cmocka_unit_test(trv_bearer_arg_is_the_only_one_in_one_spelling),
         cmocka_unit_test(trv_bearer_arg_survives_what_follows),
         cmocka_unit_test(trv_bearer_cookie_is_the_only_one),
