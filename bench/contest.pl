@@ -18,7 +18,9 @@ my $LEN = $ENV{BENCH_TOKEN_LEN} || 43;
 my @SIZES = quick() ? 1000 : (0, 1000, 1000000, 10000000);
 
 for my $size (sizes(800, @SIZES)) {
-    my @names = @ARGV ? @ARGV : $size ? () : qw(module dry_run map);
+    my @names = @ARGV ? @ARGV
+                : $size ? ()
+                : qw(module module_again dry_run map map_again);
     my $contest = Bench::Contest->new(size => $size, len => $LEN,
                                       names => \@names);
 

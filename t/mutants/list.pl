@@ -194,6 +194,12 @@
       "    while (p < end && (*p == ' ' || *p == '\\t')) {",
       'unit/trv_bearer_test' ],
 
+    [ 'the end of a token is not looked at',
+      'src/core/trv_bearer.c',
+      'return trv_bearer_block(value + len - sizeof(block)) ? TRV_OK',
+      'return true ? TRV_OK',
+      'unit/trv_bearer_test' ],
+
     [ 'the first of two tokens in a query is taken',
       'src/core/trv_bearer.c',
       'if (rc != TRV_OK || found++) {',

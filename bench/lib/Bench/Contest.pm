@@ -22,10 +22,12 @@ use TRV;
 my $TOKENS = 100000;
 my $START_SEC = 240;                    # whoever needs longer does not hold it
 my $ROUNDS = $ENV{BENCH_ROUNDS} || (quick() ? 1 : 5);
+my $PASSES = quick() ? 16 : 20;         # turns of each, a round
 my $ROUGH_ROUNDS = 2;                   # of those far from the floor
-my $PASSES = quick() ? 16 : 24;         # turns of each, a round
+my $ROUGH_PASSES = $PASSES / 2;
 my $TURN_SEC = 0.05;
 
+# two servers that are the same differ by where they got their memory
 my @FLOOR = qw(none none_again);
 
 my @CONTESTANTS = (
@@ -34,11 +36,16 @@ my @CONTESTANTS = (
       conf => 'none.conf' },
     { name => 'module', title => 'this module', conf => 'module.conf',
       prepare => \&prepare_module },
+    { name => 'module_again', title => 'this module, again',
+      conf => 'module.conf', prepare => \&prepare_module },
     { name => 'dry_run', title => 'this module, dry run',
       conf => 'module.conf', prepare => \&prepare_module },
     { name => 'map', title => 'nginx `map` from a file', conf => 'map.conf',
       prepare => \&prepare_map, most => 1000000,
       why => 'nginx read 10 M for 3.5 minutes at each start and reload' },
+    { name => 'map_again', title => 'nginx `map` from a file, again',
+      conf => 'map.conf', prepare => \&prepare_map, most => 1000000,
+      why => 'as above' },
     { name => 'lua_dict', title => 'Lua, shared dictionary',
       rough => 1, conf => 'lua_dict.conf', prepare => \&prepare_dict },
     { name => 'lua_redis', title => 'Lua, Redis at each call',
@@ -117,7 +124,7 @@ sub await {
 }
 
 
-# both on one replica, as nginx may be
+# all on one replica, as nginx may be
 sub prepare_module {
     my ($self, $name) = @_;
 
@@ -244,10 +251,10 @@ sub turn {
 # a pass is so for all alike, and what is so for less is in one of many.  Of what
 # a worker does without calls only the share that falls into its turns is counted.
 sub passes {
-    my ($self, $loads) = @_;
+    my ($self, $loads, $passes) = @_;
     my %us;
 
-    for my $pass (1 .. $PASSES) {
+    for (1 .. $passes) {
         for (shuffle(keys %$loads)) {
             my ($calls, $ns) = $self->turn($_, $loads->{$_}, $TURN_SEC);
             push @{ $us{$_} }, $calls ? $ns / 1000 / $calls : undef;
@@ -263,7 +270,7 @@ sub round {
     my ($us, $name) = @_;
     my (@cpu, @more, @ratio);
 
-    for my $pass (grep { defined $us->{$name}[$_] } 0 .. $PASSES - 1) {
+    for my $pass (grep { defined $us->{$name}[$_] } keys @{ $us->{$name} }) {
         my @floor = grep { defined } map { $us->{$_}[$pass] } @FLOOR;
         next if @floor < @FLOOR;
         my $cpu = $us->{$name}[$pass];
@@ -279,13 +286,13 @@ sub round {
 
 # rounds of these servers: a list of results for each
 sub rounds {
-    my ($self, $rounds, $names, $path, %options) = @_;
+    my ($self, $rounds, $passes, $names, $path, %options) = @_;
 
     my %results;
     my %loads = map { $_ => $self->load_stopped($_, $path, %options) } @$names;
 
     for (1 .. $rounds) {
-        my $us = $self->passes(\%loads);
+        my $us = $self->passes(\%loads, $passes);
         push @{ $results{$_} }, { round($us, $_) } for @$names;
     }
 
@@ -298,9 +305,9 @@ sub rounds {
 }
 
 
-# Those near the floor in rounds of their own, which the rows of the floor are of
-# too: a pass that is short is the same for all.  Loads that are stopped do not know how long a call took, so each
-# server has a second without stops first.
+# Those near the floor in rounds of their own, which the rows of the floor are
+# of too: a pass that is short is the same for all.  Loads that are stopped do
+# not know how long a call took, so each server has a second without stops first.
 sub compare {
     my ($self, $path, %options) = @_;
 
@@ -313,9 +320,9 @@ sub compare {
     my %plain = map { $_ => $self->seen($_, $self->load($_, $path, %options)) }
                 @near, @rough;
     my %results = (
-        @rough ? $self->rounds($ROUGH_ROUNDS, [ @FLOOR, @rough ], $path,
-                               %options) : (),
-        $self->rounds($ROUNDS, \@near, $path, %options));
+        @rough ? $self->rounds($ROUGH_ROUNDS, $ROUGH_PASSES,
+                               [ @FLOOR, @rough ], $path, %options) : (),
+        $self->rounds($ROUNDS, $PASSES, \@near, $path, %options));
 
     pin($Bench::CPU_ANY, $$);
 
