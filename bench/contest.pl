@@ -20,7 +20,7 @@ my @SIZES = quick() ? 1000 : (0, 1000, 1000000, 10000000);
 for my $size (sizes(800, @SIZES)) {
     my @names = @ARGV ? @ARGV
                 : $size ? ()
-                : qw(module module_again dry_run map map_again);
+                : qw(module dry_run map);
     my $contest = Bench::Contest->new(size => $size, len => $LEN,
                                       names => \@names);
 

@@ -40,7 +40,7 @@ sub sizes {
     my ($bytes, @sizes) = @_;
 
     my ($kb) = slurp('/proc/meminfo') =~ /^MemAvailable:\s+(\d+)/m;
-    @sizes = split ' ', $ENV{BENCH_SIZES} if $ENV{BENCH_SIZES};
+    @sizes = split ' ', $ENV{BENCH_SIZES} if defined $ENV{BENCH_SIZES};
 
     my @large = grep { $_ * $bytes > $kb * 1024 } @sizes;
     note(sprintf '- this machine does not hold %s: %.1f GB are free', $_,
@@ -193,13 +193,17 @@ sub load_turn {
 }
 
 
-# ends one that is stopped: as long as not all its threads run again the signal
-# may go to one that does not heed it
+# ends those that are stopped: as long as not all threads of one run again the
+# signal may go to one that does not heed it
 sub load_interrupt {
-    my ($load) = @_;
-    my $out = IO::Select->new($load->{out});
-    kill 'CONT', $load->{pid};
-    kill 'INT', $load->{pid} until $out->can_read(0.02);
+    my @left = @_;
+    kill 'CONT', map { $_->{pid} } @left;
+
+    while (@left) {
+        kill 'INT', map { $_->{pid} } @left;
+        sleep 0.02;
+        @left = grep { !IO::Select->new($_->{out})->can_read(0) } @left;
+    }
 }
 
 

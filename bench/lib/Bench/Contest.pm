@@ -21,13 +21,11 @@ use TRV;
 
 my $TOKENS = 100000;
 my $START_SEC = 240;                    # whoever needs longer does not hold it
-my $ROUNDS = $ENV{BENCH_ROUNDS} || (quick() ? 1 : 5);
-my $PASSES = quick() ? 16 : 20;         # turns of each, a round
+my $ROUNDS = $ENV{BENCH_ROUNDS} || (quick() ? 3 : 12);
 my $ROUGH_ROUNDS = 2;                   # of those far from the floor
-my $ROUGH_PASSES = $PASSES / 2;
+my $PASSES = 10;                        # turns of each, a round
 my $TURN_SEC = 0.05;
 
-# two servers that are the same differ by where they got their memory
 my @FLOOR = qw(none none_again);
 
 my @CONTESTANTS = (
@@ -36,16 +34,11 @@ my @CONTESTANTS = (
       conf => 'none.conf' },
     { name => 'module', title => 'this module', conf => 'module.conf',
       prepare => \&prepare_module },
-    { name => 'module_again', title => 'this module, again',
-      conf => 'module.conf', prepare => \&prepare_module },
     { name => 'dry_run', title => 'this module, dry run',
       conf => 'module.conf', prepare => \&prepare_module },
     { name => 'map', title => 'nginx `map` from a file', conf => 'map.conf',
-      prepare => \&prepare_map, most => 1000000,
+      prepare => \&prepare_map, most => 1000000, anew => 100000,
       why => 'nginx read 10 M for 3.5 minutes at each start and reload' },
-    { name => 'map_again', title => 'nginx `map` from a file, again',
-      conf => 'map.conf', prepare => \&prepare_map, most => 1000000,
-      why => 'as above' },
     { name => 'lua_dict', title => 'Lua, shared dictionary',
       rough => 1, conf => 'lua_dict.conf', prepare => \&prepare_dict },
     { name => 'lua_redis', title => 'Lua, Redis at each call',
@@ -66,7 +59,7 @@ my @CONTESTANTS = (
 sub new {
     my ($class, %options) = @_;
 
-    my $self = bless { %options, servers => {}, notes => [] }, $class;
+    my $self = bless { %options, servers => {} }, $class;
     my @names = @{ $options{names} || [] };
     my %wanted = map { $_ => 1 } @FLOOR, @names;
 
@@ -119,8 +112,8 @@ sub await {
     }
 
     $server->wait_ready($START_SEC) if $contestant->{conf} eq 'module.conf';
-    push @{ $self->{notes} }, sprintf '%s: %.0f MB resident', $title,
-                              $server->memory / 1e6;
+    $self->{resident}{$name} ||= sprintf '%s: %.0f MB resident', $title,
+                                 $server->memory / 1e6;
 }
 
 
@@ -251,57 +244,84 @@ sub turn {
 # a pass is so for all alike, and what is so for less is in one of many.  Of what
 # a worker does without calls only the share that falls into its turns is counted.
 sub passes {
-    my ($self, $loads, $passes) = @_;
-    my %us;
+    my ($self, $loads) = @_;
+    my @passes;
 
-    for (1 .. $passes) {
+    for (1 .. $PASSES) {
+        my %us;
         for (shuffle(keys %$loads)) {
             my ($calls, $ns) = $self->turn($_, $loads->{$_}, $TURN_SEC);
-            push @{ $us{$_} }, $calls ? $ns / 1000 / $calls : undef;
+            $us{$_} = $ns / 1000 / $calls if $calls;
         }
+        push @passes, \%us if keys %us == keys %$loads;
     }
 
-    return \%us;
+    return @passes;
 }
 
 
-# medians of a server over the passes of a round
+sub floor { median(map { $_[0]{$_} } @FLOOR) }
+
+
+# the half of the passes in which the servers of the floor differ least: in the
+# others the host was busy with something else
+sub quiet {
+    my @passes = sort { differ($a) <=> differ($b) } @_;
+    return @passes[0 .. $#passes / 2];
+}
+
+sub differ {
+    my ($pass) = @_;
+    return abs($pass->{ $FLOOR[0] } - $pass->{ $FLOOR[1] }) / floor($pass);
+}
+
+
+# medians of a server: of the quiet passes of all rounds, with those of the
+# lowest and the highest round, by what is asked of a pass
+sub summary {
+    my ($rounds, $format, $ask) = @_;
+    my @rounds = map { median(map { $ask->($_) } @$_) } @$rounds;
+    return sprintf "$format ($format - $format)",
+                   median(map { $ask->($_) } quiet(map { @$_ } @$rounds)),
+                   lowest(@rounds), highest(@rounds);
+}
+
+
+# a round of these servers: its passes
 sub round {
-    my ($us, $name) = @_;
-    my (@cpu, @more, @ratio);
+    my ($self, $names, $path, %options) = @_;
 
-    for my $pass (grep { defined $us->{$name}[$_] } keys @{ $us->{$name} }) {
-        my @floor = grep { defined } map { $us->{$_}[$pass] } @FLOOR;
-        next if @floor < @FLOOR;
-        my $cpu = $us->{$name}[$pass];
-        push @cpu, $cpu;
-        push @more, $cpu - median(@floor);
-        push @ratio, $cpu / median(@floor);
-    }
+    my %loads = map { $_ => $self->load_stopped($_, $path, %options) } @$names;
+    my @passes = $self->passes(\%loads);
 
-    return (cpu => median(@cpu), more => median(@more),
-            ratio => median(@ratio));
+    load_interrupt(values %loads);
+    $self->seen($_, $loads{$_}) for @$names;
+
+    return \@passes;
 }
 
 
-# rounds of these servers: a list of results for each
+# Rounds of these servers: a list of passes for each.  Servers that are the same
+# differ by where they got their memory, as long as they live: those near the
+# floor are started anew for each round, if they do not take too long for it.
 sub rounds {
-    my ($self, $rounds, $passes, $names, $path, %options) = @_;
+    my ($self, $rounds, $names, $path, %options) = @_;
 
-    my %results;
-    my %loads = map { $_ => $self->load_stopped($_, $path, %options) } @$names;
+    my @rounds;
+    my %among = map { $_ => 1 } @$names;
+    my @anew = grep { $among{ $_->{name} } && !$_->{rough}
+                      && $self->{size} <= ($_->{anew} // $self->{size}) }
+               @{ $self->{contestants} };
 
     for (1 .. $rounds) {
-        my $us = $self->passes(\%loads, $passes);
-        push @{ $results{$_} }, { round($us, $_) } for @$names;
+        push @rounds, $self->round($names, $path, %options);
+
+        $self->{servers}{ $_->{name} }->stop for @anew;
+        $self->start($_) for shuffle(@anew);
+        $self->await($_) for @anew;
     }
 
-    for (@$names) {
-        load_interrupt($loads{$_});
-        $self->seen($_, $loads{$_});
-    }
-
-    return %results;
+    return \@rounds;
 }
 
 
@@ -319,18 +339,14 @@ sub compare {
 
     my %plain = map { $_ => $self->seen($_, $self->load($_, $path, %options)) }
                 @near, @rough;
-    my %results = (
-        @rough ? $self->rounds($ROUGH_ROUNDS, $ROUGH_PASSES,
-                               [ @FLOOR, @rough ], $path, %options) : (),
-        $self->rounds($ROUNDS, $PASSES, \@near, $path, %options));
+    my $rough = @rough && $self->rounds($ROUGH_ROUNDS, [ @FLOOR, @rough ],
+                                        $path, %options);
+    my $near = $self->rounds($ROUNDS, \@near, $path, %options);
 
     pin($Bench::CPU_ANY, $$);
 
-    for my $name (@near, @rough) {
-        $_ = { %{ $plain{$name} }, %$_ } for @{ $results{$name} };
-    }
-
-    return \%results;
+    return { (map { $_ => { %{ $plain{$_} }, rounds => $near } } @near),
+             (map { $_ => { %{ $plain{$_} }, rounds => $rough } } @rough) };
 }
 
 
@@ -342,29 +358,37 @@ sub run {
                  'p50 us', 'p99 us', 'refused' ];
 
     for my $c (@{ $self->{contestants} }) {
-        my @seen = @{ $results->{ $c->{name} } || [] };
+        my ($name, $title) = @$c{qw(name title)};
+        my $seen = $results->{$name};
 
-        if (!@seen) {
-            push @rows, [ $c->{title}, "does not hold $self->{size}: "
-                          . $self->{absent}{ $c->{name} }, ('-') x 5 ];
+        if (!$seen) {
+            push @rows, [ $title, "does not hold $self->{size}: "
+                                  . $self->{absent}{$name}, ('-') x 5 ];
             next;
         }
 
-        my $plain = $seen[0];           # the same in all rounds
-        push @rows, [ $c->{title},
-                      spread('%.2f', map { $_->{cpu} } @seen),
-                      sprintf('%.2f', median(map { $_->{more} } @seen)),
-                      spread('%.3f', map { $_->{ratio} } @seen),
-                      @$plain{qw(p50 p99)},
+        my $rounds = $seen->{rounds};
+        push @rows, [ $title,
+                      summary($rounds, '%.2f', sub { $_[0]{$name} }),
+                      summary($rounds, '%.2f',
+                              sub { $_[0]{$name} - floor($_[0]) }),
+                      summary($rounds, '%.3f',
+                              sub { $_[0]{$name} / floor($_[0]) }),
+                      @$seen{qw(p50 p99)},
                       sprintf('%.1f %%',
-                              100 * $plain->{refused} / $plain->{calls}) ];
+                              100 * $seen->{refused} / $seen->{calls}) ];
     }
 
     table(@rows);
 }
 
 
-sub notes { @{ $_[0]{notes} } }
+# what each took when it was ready
+sub notes {
+    my ($self) = @_;
+    return grep { $_ } map { $self->{resident}{ $_->{name} } }
+                       @{ $self->{contestants} };
+}
 
 
 sub stop {
