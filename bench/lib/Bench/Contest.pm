@@ -7,7 +7,8 @@ package Bench::Contest;
 #     $contest->run('/file/file');
 #     $contest->stop;
 #
-# new: names (only these contestants, none: all), tls (as of Bench::Server);
+# new: names (only these contestants, none: all), tls (as of Bench::Server),
+# rounds (of those near the floor);
 # run: what url() of a server wants besides, and how load_start() is to call it.
 
 use strict;
@@ -21,7 +22,7 @@ use TRV;
 
 my $TOKENS = 100000;
 my $START_SEC = 240;                    # whoever needs longer does not hold it
-my $ROUNDS = $ENV{BENCH_ROUNDS} || (quick() ? 3 : 12);
+my $ROUNDS = $ENV{BENCH_ROUNDS} || (quick() ? 3 : 10);
 my $ROUGH_ROUNDS = 2;                   # of those far from the floor
 my $PASSES = 10;                        # turns of each, a round
 my $TURN_SEC = 0.05;
@@ -103,17 +104,18 @@ sub await {
     my ($self, $contestant) = @_;
 
     my ($name, $title) = @$contestant{qw(name title)};
-    my $server = $self->{servers}{$name} or return;
+    my $server = $self->{servers}{$name} or return 0;
 
     if (!eval { $server->await }) {
         ($self->{absent}{$name}) = $@ =~ /^(.*)/;
         delete $self->{servers}{$name};
-        return;
+        return 0;
     }
 
     $server->wait_ready($START_SEC) if $contestant->{conf} eq 'module.conf';
     $self->{resident}{$name} ||= sprintf '%s: %.0f MB resident', $title,
                                  $server->memory / 1e6;
+    return 1;
 }
 
 
@@ -317,8 +319,9 @@ sub rounds {
         push @rounds, $self->round($names, $path, %options);
 
         $self->{servers}{ $_->{name} }->stop for @anew;
-        $self->start($_) for shuffle(@anew);
-        $self->await($_) for @anew;
+        $self->{servers}{ $_->{name} }->start for shuffle(@anew);
+        $self->await($_) or die "$_->{name}: $self->{absent}{ $_->{name} }\n"
+            for @anew;
     }
 
     return \@rounds;
@@ -341,7 +344,8 @@ sub compare {
                 @near, @rough;
     my $rough = @rough && $self->rounds($ROUGH_ROUNDS, [ @FLOOR, @rough ],
                                         $path, %options);
-    my $near = $self->rounds($ROUNDS, \@near, $path, %options);
+    my $near = $self->rounds($self->{rounds} || $ROUNDS, \@near, $path,
+                             %options);
 
     pin($Bench::CPU_ANY, $$);
 
