@@ -98,6 +98,16 @@ for my $edge (@edges) {
             error_page 404 = /long/x;
             try_files /nothing =404;
         }
+        location /away/ {
+            token_revoke partners;
+            token_revoke_cutoff on;
+            error_page 404 = /unchecked/x;
+            try_files /nothing =404;
+        }
+        location /unchecked/ {
+            proxy_buffering off;
+            proxy_pass http://unix:$upstream:/;
+        }
 CONF
     spew("$edge->{dir}/www/large", 'y' x 4_000_000);
     push @TRV::started, $edge;
@@ -145,7 +155,8 @@ my ($bad, $good) = (token(), token());
 my (@ending, @staying);
 for my $edge (@edges) {
     push @ending, map { open_call($edge, $_, $bad) }
-                      '/long/x', '/silent', '/big/large', '/redirected/x';
+                      '/away/x', '/long/x', '/silent', '/big/large',
+                      '/redirected/x';
     $ending[-3]{link}->close;
     $ending[-3] = open_call($edge, '/long/silent', $bad);
     push @ending, open_call($edge, '/long/socket', $bad, @socket);
@@ -230,7 +241,7 @@ ok(echoes($_, 'still here'), 'the WebSocket echoes')
 my $id8 = substr token_id($bad), 0, 8;
 for my $edge (@edges) {
     my @said = $edge->logged(qr/cut off: REVOKED, token id: $id8,/);
-    is(scalar @said, $edge == $edges[0] ? 7 : 5, 'each is logged once');
+    is(scalar @said, $edge == $edges[0] ? 8 : 6, 'each is logged once');
 }
 ok(wait_for(5, sub { slurp("$edges[0]{dir}/access.log") =~ /^200 REVOKED /m }),
    'the access log says why');

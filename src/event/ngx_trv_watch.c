@@ -30,12 +30,16 @@ ngx_trv_watch_init(ngx_trv_watch_list_t *list, trv_replica_t *replica,
 void
 ngx_trv_watch_add(ngx_trv_watch_list_t *list, ngx_trv_watch_t *watch)
 {
-    if (!list->timer.timer_set) {
-        (void) ngx_trv_watch_changed(list);
-        ngx_add_timer(&list->timer, NGX_TRV_WATCH_TICK_MS);
+    if (list->timer.timer_set) {
+        ngx_queue_insert_tail(&list->seen, &watch->queue);
+        return;
     }
 
-    ngx_queue_insert_tail(&list->seen, &watch->queue);
+    /* what there is to compare with is younger than the caller's lookup */
+
+    (void) ngx_trv_watch_changed(list);
+    ngx_queue_insert_tail(&list->due, &watch->queue);
+    ngx_add_timer(&list->timer, NGX_TRV_WATCH_TICK_MS);
 }
 
 

@@ -6,6 +6,8 @@ typedef struct {
     ngx_trv_watch_t           watch;
     ngx_http_request_t       *request;
     ngx_http_trv_ctx_t       *ctx;
+    ngx_http_trv_loc_conf_t  *lcf;       /* that let it in: a redirect may have
+                                            gone on to one without a set */
 } ngx_http_trv_cutoff_t;
 
 
@@ -43,6 +45,7 @@ ngx_http_trv_cutoff_add(ngx_http_request_t *r, ngx_http_trv_loc_conf_t *lcf,
         ctx->cutoff = co;
     }
 
+    co->lcf = lcf;
     co->watch.id = ctx->id;
 
     ngx_trv_watch_add(&lcf->set->watch, &co->watch);
@@ -61,22 +64,19 @@ ngx_http_trv_cutoff_add(ngx_http_request_t *r, ngx_http_trv_loc_conf_t *lcf,
 static void
 ngx_http_trv_cutoff_handler(ngx_trv_watch_t *watch)
 {
-    ngx_connection_t         *c;
-    ngx_http_request_t       *r;
-    ngx_http_trv_cutoff_t    *co = watch->data;
-    ngx_http_trv_loc_conf_t  *lcf;
+    ngx_connection_t       *c;
+    ngx_http_request_t     *r;
+    ngx_http_trv_cutoff_t  *co = watch->data;
 
     r = co->request;
     c = r->connection;
 
-    lcf = ngx_http_get_module_loc_conf(r, ngx_http_token_revoke_module);
-
     ngx_http_set_log_request(c->log, r);
 
     co->ctx->verdict = NGX_HTTP_TRV_REVOKED;
-    ngx_trv_stats_add(&lcf->set->stats, NGX_TRV_STAT_CUTOFFS, 1);
+    ngx_trv_stats_add(&co->lcf->set->stats, NGX_TRV_STAT_CUTOFFS, 1);
 
-    ngx_http_trv_log(r, lcf, co->ctx, ", cut off");
+    ngx_http_trv_log(r, co->lcf, co->ctx, ", cut off");
 
     r->main->count++;
 
