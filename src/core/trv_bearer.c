@@ -5,6 +5,7 @@
  * the spelling that we do not know.
  */
 
+#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
@@ -31,6 +32,9 @@ static bool trv_bearer_begins(const char *value, size_t len);
 static trv_rc_e trv_bearer_other(const char *value, size_t len);
 static inline bool trv_bearer_block(const char *p);
 static bool trv_bearer_hidden(const char *p, const char *end);
+static bool trv_bearer_same_name(const char *p, size_t len,
+    const trv_str_t *name);
+static int trv_bearer_fold(char c);
 static trv_rc_e trv_bearer_pair(const char *pair, size_t len,
     const trv_str_t *name, char *buf, trv_str_t *token);
 static bool trv_bearer_next(trv_bearer_rest_t *rest, const char *separators,
@@ -232,6 +236,7 @@ trv_bearer_cookie(const char *value, size_t len, const trv_str_t *name,
     bool               comma;
     unsigned           found;
     trv_str_t          pair;
+    const char        *equal, *trimmed;
     trv_bearer_rest_t  rest;
 
     found = 0;
@@ -252,26 +257,29 @@ trv_bearer_cookie(const char *value, size_t len, const trv_str_t *name,
             pair.len--;
         }
 
+        equal = memchr(pair.data, '=', pair.len);
+        if (equal == NULL) {
+            continue;
+        }
+
+        trimmed = equal;
+
+        while (trimmed > pair.data
+               && (trimmed[-1] == ' ' || trimmed[-1] == '\t'))
+        {
+            trimmed--;
+        }
+
         /* nginx' own $cookie_NAME is one that takes any case */
 
-        if (pair.len <= name->len
-            || strncasecmp(pair.data, name->data, name->len) != 0)
-        {
+        if (!trv_bearer_same_name(pair.data, trimmed - pair.data, name)) {
             continue;
         }
 
-        if (pair.data[name->len] == ' ' || pair.data[name->len] == '\t') {
-            return TRV_INVALID;          /* some would trim it */
-        }
+        token->data = equal + 1;
+        token->len = pair.data + pair.len - token->data;
 
-        if (pair.data[name->len] != '=') {
-            continue;
-        }
-
-        token->data = pair.data + name->len + 1;
-        token->len = pair.len - name->len - 1;
-
-        if (comma || found++
+        if (comma || found++ || (size_t) (equal - pair.data) != name->len
             || memcmp(pair.data, name->data, name->len) != 0
             || trv_bearer_token_check(token->data, token->len) != TRV_OK)
         {
@@ -312,7 +320,45 @@ trv_bearer_hidden(const char *p, const char *end)
 }
 
 
-/* one argument; the name is compared in the spelling of any upstream */
+/*
+ * Whether some upstream takes an argument or cookie for the one of this name.
+ * PHP skips blanks before a name, ends it at a zero byte, reads `_` for some
+ * characters, and the name before a `[` as that of an array.
+ */
+
+static bool
+trv_bearer_same_name(const char *p, size_t len, const trv_str_t *name)
+{
+    size_t  i;
+
+    while (len > 0 && (*p == ' ' || *p == '+')) {
+        p++;
+        len--;
+    }
+
+    if (len < name->len) {
+        return false;
+    }
+
+    for (i = 0; i < name->len; i++) {
+        if (trv_bearer_fold(p[i]) != trv_bearer_fold(name->data[i])) {
+            return false;
+        }
+    }
+
+    return len == name->len || p[name->len] == '\0' || p[name->len] == '[';
+}
+
+
+static int
+trv_bearer_fold(char c)
+{
+    return (c == '.' || c == ' ' || c == '+' || c == '[') ? '_'
+           : tolower((unsigned char) c);
+}
+
+
+/* one argument */
 
 static trv_rc_e
 trv_bearer_pair(const char *pair, size_t len, const trv_str_t *name, char *buf,
@@ -325,8 +371,7 @@ trv_bearer_pair(const char *pair, size_t len, const trv_str_t *name, char *buf,
     name_len = equal ? (size_t) (equal - pair) : len;
 
     if (trv_escape_decode(pair, name_len, buf, &decoded_len) != TRV_OK
-        || decoded_len != name->len
-        || strncasecmp(buf, name->data, name->len) != 0)
+        || !trv_bearer_same_name(buf, decoded_len, name))
     {
         return TRV_DECLINED;
     }

@@ -3,6 +3,7 @@
 
 
 #define NGX_HTTP_TRV_AHEAD_MS  2000      /* workers' clocks differ a little */
+#define NGX_HTTP_TRV_LOG_PATH  1024      /* bytes of a path that are logged */
 
 
 static ngx_int_t ngx_http_trv_access(ngx_http_request_t *r,
@@ -15,6 +16,7 @@ static ngx_trv_action_e ngx_http_trv_action(ngx_http_trv_loc_conf_t *lcf,
     ngx_http_trv_verdict_e verdict);
 static void ngx_http_trv_count(ngx_http_trv_loc_conf_t *lcf,
     ngx_http_trv_ctx_t *ctx, ngx_trv_action_e action);
+static size_t ngx_http_trv_log_path(ngx_str_t *uri, u_char *path);
 static void ngx_http_trv_ctx_cleanup(void *data);
 
 
@@ -227,6 +229,11 @@ ngx_http_trv_currency(ngx_trv_set_t *set, ngx_http_trv_loc_conf_t *lcf)
     contact = trv_replica_contact_ms(set->replica);
     age = (ngx_msec_int_t) (ngx_current_msec - contact);
 
+    if (age < -NGX_HTTP_TRV_AHEAD_MS) {
+        ngx_time_update();               /* this turn has taken that long */
+        age = (ngx_msec_int_t) (ngx_current_msec - contact);
+    }
+
     if (contact == 0
         || age < -NGX_HTTP_TRV_AHEAD_MS
         || age > (ngx_msec_int_t) lcf->stale_ms
@@ -249,8 +256,9 @@ ngx_http_trv_log(ngx_http_request_t *r, ngx_http_trv_loc_conf_t *lcf,
     ngx_http_trv_ctx_t *ctx, const char *how)
 {
     char                  hex[TRV_ID_HEX_LEN];
+    u_char                path[NGX_HTTP_TRV_LOG_PATH];
     ngx_log_t            *log;
-    ngx_str_t             id;
+    ngx_str_t             id, uri;
     ngx_log_handler_pt    handler;
 
     ngx_str_set(&id, "-");
@@ -260,6 +268,9 @@ ngx_http_trv_log(ngx_http_request_t *r, ngx_http_trv_loc_conf_t *lcf,
         id.data = (u_char *) hex;
         id.len = 8;
     }
+
+    uri.data = path;
+    uri.len = ngx_http_trv_log_path(&r->uri, path);
 
     log = r->connection->log;
     handler = log->handler;
@@ -271,9 +282,28 @@ ngx_http_trv_log(ngx_http_request_t *r, ngx_http_trv_loc_conf_t *lcf,
                   how,
                   &ngx_http_trv_verdict_names[ctx->verdict], &id,
                   &lcf->set->name, &r->connection->addr_text,
-                  &r->method_name, &r->uri);
+                  &r->method_name, &uri);
 
     log->handler = handler;
+}
+
+
+/* decoded, it may hold a line of its own, or end the quotes around it */
+
+static size_t
+ngx_http_trv_log_path(ngx_str_t *uri, u_char *path)
+{
+    u_char  c;
+    size_t  i, len;
+
+    len = ngx_min(uri->len, NGX_HTTP_TRV_LOG_PATH);
+
+    for (i = 0; i < len; i++) {
+        c = uri->data[i];
+        path[i] = (c < 0x20 || c == 0x7f || c == '"') ? '?' : c;
+    }
+
+    return len;
 }
 
 

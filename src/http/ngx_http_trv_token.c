@@ -76,7 +76,7 @@ ngx_http_trv_token_find(ngx_http_request_t *r, ngx_array_t *sources,
     }
 
     for (n = 0; n < sources->nelts; n++) {
-        if (source[n].place == NGX_HTTP_TRV_ARG && r->args.len
+        if (source[n].place == NGX_HTTP_TRV_ARG
             && ngx_http_trv_token_arg(&search, &source[n], r) != NGX_OK)
         {
             return NGX_ERROR;
@@ -134,6 +134,19 @@ ngx_http_trv_token_arg(ngx_http_trv_search_t *search,
 {
     char       *buf;
     trv_str_t   token, name;
+
+    /* arguments end there for nginx, but not for an upstream that gets it */
+
+    if (ngx_strlchr(r->unparsed_uri.data,
+                    r->unparsed_uri.data + r->unparsed_uri.len, '#')
+        != NULL)
+    {
+        search->broken = 1;
+    }
+
+    if (r->args.len == 0) {
+        return NGX_OK;
+    }
 
     buf = ngx_pnalloc(r->pool, r->args.len);
     if (buf == NULL) {
