@@ -25,6 +25,13 @@ HTTP
             auth_request /auth;
             proxy_pass http://unix:BACKEND:/;
         }
+        location /any_then/ {
+            token_revoke partners;
+            satisfy any;
+            auth_request /auth;
+            error_page 404 = /expose/x;
+            try_files /nothing =404;
+        }
         location /any_preaccess/ {
             token_revoke partners;
             token_revoke_phase preaccess;
@@ -160,6 +167,21 @@ is(status('/any/x', $good), 401,
 is(status('/any/x', undef, 'X-Allow' => 'yes'), 200,
    'satisfy any: no token, another module lets it in');
 is(status('/any/x', undef), 401, 'satisfy any: no token, nobody lets it in');
+like(TRV::Http::header(get('/any/x'), 'WWW-Authenticate'), qr/^Bearer realm/,
+     'satisfy any: a challenge');
+
+my $let_in = get('/any/x', undef, 'X-Allow' => 'yes');
+is(TRV::Http::header($let_in, 'WWW-Authenticate'), '',
+   'satisfy any: no challenge to who was let in');
+is(TRV::Http::header($let_in, 'Cache-Control'), '',
+   'satisfy any: nothing of a refusal is left');
+
+my $later = get('/any_then/x', undef, 'X-Allow' => 'yes');
+is($later->{status}, 401, 'satisfy any: let in, refused after a redirect');
+is(scalar @{ $later->{headers}{'www-authenticate'} || [] }, 1,
+   'satisfy any: with a challenge');
+is(TRV::Http::header($later, 'Cache-Control'), 'no-store',
+   'satisfy any: and not to be stored');
 is(status('/any/x', "$bad,", 'X-Allow' => 'yes'), 400,
    'satisfy any: malformed, though another module says OK');
 
@@ -251,5 +273,9 @@ my $short = substr token_id($bad), 0, 8;
 ok(scalar $edge->logged(qr/\[info\].*token revocation: REVOKED, token id: $short,/),
    'a refusal is logged with eight digits of the id');
 is(scalar $edge->logged(qr/${\ token_id($bad) }/), 0, 'and not with more');
+
+status('/expose/%0a%1b%22,%20client:%20forged');
+ok(scalar $edge->logged(qr{MISSING.*, uri: "/expose/\?\?\?, client: forged"$}),
+   'a path cannot break out of its line, or its quotes');
 
 finish();

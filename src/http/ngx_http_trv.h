@@ -92,6 +92,7 @@ typedef struct {
     ngx_trv_set_t            *counted_set;       /* in its stats already */
     ngx_uint_t                counted;   /* as this */
     void                     *cutoff;    /* ngx_http_trv_cutoff_t or NULL */
+    ngx_table_elt_t          *challenge; /* of r->headers_out, or NULL */
 } ngx_http_trv_ctx_t;
 
 

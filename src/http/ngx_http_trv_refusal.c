@@ -14,7 +14,8 @@ static ngx_int_t ngx_http_trv_refusal_headers(ngx_http_request_t *r,
     ngx_http_trv_loc_conf_t *lcf, ngx_http_trv_ctx_t *ctx,
     const ngx_http_trv_refusal_t *refusal);
 static ngx_int_t ngx_http_trv_refusal_challenge(ngx_http_request_t *r,
-    ngx_http_trv_loc_conf_t *lcf, const ngx_http_trv_refusal_t *refusal);
+    ngx_http_trv_loc_conf_t *lcf, ngx_http_trv_ctx_t *ctx,
+    const ngx_http_trv_refusal_t *refusal);
 static ngx_uint_t ngx_http_trv_refusal_page(ngx_http_request_t *r,
     ngx_uint_t status);
 static ngx_int_t ngx_http_trv_refusal_send(ngx_http_request_t *r,
@@ -51,7 +52,8 @@ static const ngx_http_trv_refusal_t  ngx_http_trv_refusals[] = {
 /*
  * A refusal ends the request here: one that is only returned would be
  * remembered by "satisfy any", and another module's OK would let the call in.
- * Only a call without a token may be let in by somebody else.
+ * Only a call without a token may be let in by somebody else, and then nothing
+ * but a challenge, which nginx takes back, may be in its answer.
  */
 
 ngx_int_t
@@ -64,17 +66,18 @@ ngx_http_trv_refuse(ngx_http_request_t *r, ngx_http_trv_loc_conf_t *lcf,
 
     refusal = &ngx_http_trv_refusals[ctx->verdict];
 
-    if (ngx_http_trv_refusal_headers(r, lcf, ctx, refusal) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
 
     if (ctx->verdict == NGX_HTTP_TRV_MISSING
         && clcf->satisfy == NGX_HTTP_SATISFY_ANY
         && lcf->phase == NGX_HTTP_TRV_PHASE_ACCESS)
     {
-        return NGX_HTTP_UNAUTHORIZED;
+        return ngx_http_trv_refusal_challenge(r, lcf, ctx, refusal) == NGX_OK
+               ? NGX_HTTP_UNAUTHORIZED : NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ngx_http_trv_refusal_headers(r, lcf, ctx, refusal) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     rc = ngx_http_trv_refusal_page(r, refusal->status)
@@ -106,13 +109,14 @@ ngx_http_trv_refusal_headers(ngx_http_request_t *r,
         return ngx_http_trv_retry_after(r);
     }
 
-    return ngx_http_trv_refusal_challenge(r, lcf, refusal);
+    return ngx_http_trv_refusal_challenge(r, lcf, ctx, refusal);
 }
 
 
 static ngx_int_t
 ngx_http_trv_refusal_challenge(ngx_http_request_t *r,
-    ngx_http_trv_loc_conf_t *lcf, const ngx_http_trv_refusal_t *refusal)
+    ngx_http_trv_loc_conf_t *lcf, ngx_http_trv_ctx_t *ctx,
+    const ngx_http_trv_refusal_t *refusal)
 {
     u_char     *p;
     size_t      len;
@@ -138,10 +142,21 @@ ngx_http_trv_refusal_challenge(ngx_http_request_t *r,
 
     value.len = p - value.data;
 
-    r->headers_out.www_authenticate =
-                        ngx_http_trv_header_add(r, "WWW-Authenticate", &value);
+    if (ctx->challenge == NULL) {
+        ctx->challenge = ngx_http_trv_header_add(r, "WWW-Authenticate", &value);
 
-    return r->headers_out.www_authenticate ? NGX_OK : NGX_ERROR;
+        if (ctx->challenge == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    /* or it is of the location before, and taken back */
+
+    ctx->challenge->value = value;
+    ctx->challenge->hash = 1;
+    r->headers_out.www_authenticate = ctx->challenge;
+
+    return NGX_OK;
 }
 
 
