@@ -176,6 +176,8 @@ my %refused_sets = (
         'invalid value "a b" of "prefix"',
     'redis unix:/x; replica /r; prefix "a{b";' =>
         'invalid value "a{b" of "prefix"',
+    'redis unix:/x; replica /r; prefix ' . 'p' x 65 . ';' =>
+        'invalid value "' . 'p' x 65 . '" of "prefix"',
     'redis unix:/x; replica /r; node "a b";' =>
         'invalid value "a b" of "node"',
     'redis unix:/x; replica /r; node ' . 'n' x 65 . ';' =>

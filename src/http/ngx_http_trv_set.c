@@ -405,9 +405,12 @@ ngx_http_trv_set_prefix(ngx_conf_t *cf, ngx_trv_set_t *set, ngx_str_t *value,
         }
     }
 
-    if (value->len == 0 || p < value->data + value->len) {
-        return ngx_http_trv_set_refuse(cf, value, "prefix", "printable ASCII "
-                                       "without blanks and braces is allowed");
+    if (value->len == 0 || value->len > TRV_NAME_MAX_LEN
+        || p < value->data + value->len)
+    {
+        return ngx_http_trv_set_refuse(cf, value, "prefix", "up to 64 bytes of "
+                                       "printable ASCII without blanks and "
+                                       "braces are allowed");
     }
 
     set->redis.prefix = *value;
