@@ -180,6 +180,12 @@ $redis->command('XADD', '{partners}:log', '*', 'foo', 'bar');
 healed('junk in the log');
 judged('junk in the log');
 
+# so is one that is too large to be read
+
+$redis->command('XADD', '{partners}:log', '*', map { ('a', $_) } 1 .. 33_000);
+healed('a huge entry in the log');
+judged('a huge entry in the log');
+
 
 # replies that Redis gives when it cannot
 

@@ -65,7 +65,8 @@ typedef struct {
     trv_control_word_t  beat_ms;
     trv_control_word_t  agrees;
     trv_control_word_t  total[3];        /* digest over all days: count, xor */
-    trv_control_word_t  spare[11];
+    trv_control_word_t  daily_ms;        /* the last daily merge; 0: unknown */
+    trv_control_word_t  spare[10];
 
     /* marks */
     trv_control_word_t  sequence;

@@ -51,6 +51,7 @@ trv_cause_name(trv_cause_e cause)
 trv_follow_t *
 trv_follow_create(const trv_follow_conf_t *conf, uint64_t now_ms)
 {
+    uint64_t              daily_ms;
     trv_follow_t         *f;
     trv_replica_state_t   state;
 
@@ -81,8 +82,18 @@ trv_follow_create(const trv_follow_conf_t *conf, uint64_t now_ms)
     f->token_records = conf->token_records;
     f->known = state.position_known;
     f->random = conf->random;
-    f->begun_ms = now_ms;
-    f->daily_ms = now_ms + TRV_FOLLOW_DAY_MS
+    f->heard_ms = now_ms;
+
+    /* a worker may not live for a day */
+
+    daily_ms = trv_writer_daily_ms(f->replica);
+
+    if (daily_ms == 0 || daily_ms > now_ms) {
+        daily_ms = now_ms;
+        trv_writer_daily_set(f->replica, daily_ms);
+    }
+
+    f->daily_ms = daily_ms + TRV_FOLLOW_DAY_MS
                   - conf->random % (TRV_FOLLOW_DAY_MS / 2);
 
     return f;
@@ -130,6 +141,7 @@ trv_follow_lost(trv_follow_t *f, trv_link_e link)
 
     if (link == TRV_LINK_TAIL) {
         f->reading = false;
+        trv_follow_tail_lost(f);
         return;
     }
 
@@ -364,6 +376,10 @@ trv_follow_reply(trv_follow_t *f, trv_link_e link, struct redisReply *reply,
         f->telling.told = f->telling.minute;
     }
 
+    if (f->hb.master) {
+        f->heard_ms = now_ms;
+    }
+
     freeReplyObject(reply);
 }
 
@@ -377,7 +393,13 @@ trv_follow_work(trv_follow_t *f, size_t n, uint64_t now_ms)
 
     /* away, and nothing to be heard: then what is known has to do */
 
-    if (!f->hb.master && now_ms - f->begun_ms >= TRV_WRITER_AWAY_MS
+    if (f->up[TRV_LINK_HEARTBEAT]
+        && (f->merging || !trv_writer_scanned(f->replica)))
+    {
+        f->heard_ms = now_ms;            /* it waits for us */
+    }
+
+    if (now_ms - f->heard_ms >= TRV_WRITER_AWAY_MS
         && trv_writer_back_set(f->replica))
     {
         trv_follow_say(f, TRV_NOTE_WARN, "Redis cannot be heard, judging by "

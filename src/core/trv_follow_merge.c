@@ -144,6 +144,10 @@ trv_follow_merge_done(trv_follow_t *f, uint64_t now_ms)
         f->junk = trv_merge_result(f->merge)->junk;
     }
 
+    if (f->cause == TRV_CAUSE_DAILY) {
+        trv_writer_daily_set(f->replica, now_ms);
+    }
+
     trv_writer_set_id_set(f->replica, f->hb.set_id);
     trv_writer_repl_id_set(f->replica, f->hb.repl_id);
     trv_writer_position_set(f->replica, trv_follow_merge_position(f));

@@ -52,8 +52,11 @@ struct trv_follow_s {
 
     trv_tail_t            tail;
     bool                  reading;               /* XREAD is in flight */
+    unsigned              in_vain;               /* times that it was lost
+                                                    without having read */
+    trv_position_t        in_vain_at;
     bool                  known;                 /* the position is a promise */
-    uint64_t              begun_ms;
+    uint64_t              heard_ms;              /* from the master, or begun */
     bool                  doubted;               /* whether more can be one */
     bool                  doubt_asked;           /* a heartbeat left since */
     trv_position_t        doubt;                 /* settled from here on */
@@ -112,15 +115,16 @@ void trv_measure_policy(trv_follow_t *f);
 void trv_measure_delay(trv_follow_t *f, uint64_t entered_ms);
 
 /*
- * trv_follow_tail.c: the tail link, as trv_follow_next(), trv_follow_reply()
- * and trv_follow_work() say; whether it is at another server than the
- * heartbeat is.
+ * trv_follow_tail.c: the tail link, as trv_follow_next(), trv_follow_reply(),
+ * trv_follow_work() and trv_follow_lost() say; whether it is at another server
+ * than the heartbeat is.
  */
 trv_rc_e trv_follow_tail_next(trv_follow_t *f, const trv_command_t **command,
     uint32_t *timeout_ms);
 void trv_follow_tail_reply(trv_follow_t *f, struct redisReply *reply);
 trv_rc_e trv_follow_tail_work(trv_follow_t *f, size_t n);
 bool trv_follow_apart(const trv_follow_t *f);
+void trv_follow_tail_lost(trv_follow_t *f);
 
 /* trv_follow_merge.c: begins a merge if one is due; false: not now */
 bool trv_follow_merge_start(trv_follow_t *f, uint64_t now_ms);

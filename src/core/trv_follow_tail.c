@@ -12,6 +12,7 @@
 
 #define TRV_FOLLOW_COUNT  "32"           /* entries of one XREAD: at most 1.4
                                             megabytes */
+#define TRV_FOLLOW_IN_VAIN  3            /* reads of the same entry */
 
 
 trv_rc_e
@@ -137,6 +138,29 @@ trv_follow_tail_work(trv_follow_t *f, size_t n)
     trv_judge_compare(f);
 
     return TRV_AGAIN;
+}
+
+
+/*
+ * A reply that is too large, or that we may not have, costs the link, and the
+ * same one waits behind it: then a merge has to bring what is in it.
+ */
+
+void
+trv_follow_tail_lost(trv_follow_t *f)
+{
+    if (!f->tail.running
+        || trv_position_cmp(&f->tail.position, &f->hb.last) >= 0
+        || trv_position_cmp(&f->tail.position, &f->in_vain_at) != 0)
+    {
+        f->in_vain = 0;
+        f->in_vain_at = f->tail.position;
+    }
+
+    if (++f->in_vain > TRV_FOLLOW_IN_VAIN) {
+        f->in_vain = 0;
+        trv_follow_due(f, TRV_CAUSE_STUCK);
+    }
 }
 
 

@@ -44,6 +44,7 @@ trv_writer_rebuild_needed(trv_replica_t *r, uint64_t want, uint16_t first_day,
     used = w->tally.used;
     now = r->table.capacity;
     trv_tally_over(&w->tally, first_day, &over);
+    over.count -= w->tally.days[0].count;        /* those are copied, too */
 
     if (!w->crowded && trv_rebuild_fits(used, now)
         && trv_rebuild_fits(want, now)

@@ -119,6 +119,10 @@ void trv_writer_filled_set(trv_replica_t *r);
 void trv_writer_contact_set(trv_replica_t *r, uint64_t ms);
 void trv_writer_agrees_set(trv_replica_t *r, bool agrees);
 void trv_writer_beat_set(trv_replica_t *r, uint64_t ms);
+void trv_writer_daily_set(trv_replica_t *r, uint64_t ms);
+
+/* as it was set last, by any writer since the machine has started; or 0 */
+uint64_t trv_writer_daily_ms(const trv_replica_t *r);
 
 
 #endif /* TRV_WRITER_H */

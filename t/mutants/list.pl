@@ -471,13 +471,13 @@
       'unit/trv_follow_merge_test' ],
 
     [ 'an edge that was away is ready at once',
-      'src/core/trv_writer.c',
+      'src/core/trv_writer_take.c',
       'trv_control_set(&control->filled, TRV_CONTROL_AWAY);',
       '',
       't/away.t' ],
 
     [ 'a writer that takes over gives no sign of life',
-      'src/core/trv_writer.c',
+      'src/core/trv_writer_take.c',
       'trv_control_set(&control->beat_ms, now_ms);',
       '',
       't/away.t' ],

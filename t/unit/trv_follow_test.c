@@ -103,6 +103,82 @@ trv_follow_skips_what_does_not_parse(void **state)
 }
 
 
+/* an entry that costs the link each time it is read comes by a merge */
+
+static void
+trv_follow_merges_what_it_cannot_read(void **state)
+{
+    int          turns;
+    trv_edge_t  *e = &trv_edges[0];
+
+    (void) state;
+
+    trv_edge_open(e, "edge-1");
+    trv_edges_settle(e, 1, 1000, 3510, 10);
+    trv_revoke(3510, 3520, "");
+
+    for (turns = 0; turns < 3000 && !trv_edge_has(e, 3510, 3520); turns++) {
+        trv_edge_run(e, 1);
+
+        if (e->pending[TRV_LINK_TAIL]) {
+            trv_edge_drop(e, TRV_LINK_TAIL);
+        }
+    }
+
+    assert_true(trv_edge_has(e, 3510, 3520));
+    assert_true(trv_follow_counts(e->follow)->merges[TRV_CAUSE_STUCK] > 0);
+    trv_edges_resettle(e, 1, 1000, 3520);
+}
+
+
+/* away, and Redis is heard once and then no more */
+
+static void
+trv_follow_judges_by_what_it_knows_when_redis_goes_again(void **state)
+{
+    int          turns;
+    trv_edge_t  *e = &trv_edges[0];
+
+    (void) state;
+
+    trv_edge_open(e, "edge-1");
+    trv_edges_settle(e, 1, 1000, 3520, 10);
+    trv_writer_beat_set(e->replica, 1);
+    trv_edge_close(e);
+    trv_revoke(3520, 3521, "");
+
+    trv_edge_open(e, "edge-1");
+    trv_edge_connect(e, TRV_LINK_HEARTBEAT);
+
+    for (turns = 0; turns < 1000 && (e->sent[TRV_SCRIPT_HEARTBEAT] == 0
+                                     || e->pending[TRV_LINK_HEARTBEAT]);
+         turns++)
+    {
+        (void) trv_follow_work(e->follow, 1000, trv_edge_now(e));
+
+        if (!e->pending[TRV_LINK_HEARTBEAT]) {
+            trv_edge_send(e, TRV_LINK_HEARTBEAT);
+        }
+
+        usleep(1000);
+        trv_edge_receive(e, TRV_LINK_HEARTBEAT);
+    }
+
+    assert_int_equal(e->sent[TRV_SCRIPT_HEARTBEAT], 1);
+    trv_edge_lose(e);
+
+    e->ahead_ms += TRV_WRITER_AWAY_MS - 1000;
+    (void) trv_follow_work(e->follow, 1000, trv_edge_now(e));
+    assert_false(trv_replica_ready(e->replica));
+
+    e->ahead_ms += 1000;
+    (void) trv_follow_work(e->follow, 1000, trv_edge_now(e));
+    assert_true(trv_replica_ready(e->replica));
+
+    trv_edges_resettle(e, 1, 1000, 3521);
+}
+
+
 /* what an operator has to know is said, and nothing is lost meanwhile */
 
 static void
@@ -165,6 +241,36 @@ trv_follow_says_what_is_wrong_with_redis(void **state)
     assert_non_null(strstr(e->notes, "merged with Redis (daily, all days)"));
     assert_non_null(strstr(e->notes, "must not be allkeys-*"));
     trv_redis_number("CONFIG SET maxmemory-policy noeviction");
+}
+
+
+/* the daily merge is as often as that, however short its workers live */
+
+static void
+trv_follow_merges_daily_over_workers(void **state)
+{
+    int          i;
+    uint64_t     at_ms;
+    trv_edge_t  *e = &trv_edges[0];
+
+    (void) state;
+
+    trv_edge_open(e, "edge-1");
+    trv_edges_settle(e, 1, 1000, 3510, 10);
+    at_ms = trv_writer_daily_ms(e->replica);
+    assert_in_range(at_ms, 1, trv_edge_now(e));
+
+    for (i = 1; i <= 3; i++) {
+        trv_edge_close(e);
+        trv_edge_open(e, "edge-1");
+        assert_int_equal(trv_writer_daily_ms(e->replica), at_ms);
+        e->ahead_ms = i * 28800 * (uint64_t) 1000;
+        trv_edges_resettle(e, 1, 1000, 3510);
+        assert_int_equal(trv_follow_counts(e->follow)->merges[TRV_CAUSE_DAILY],
+                         i == 3);
+    }
+
+    assert_true(trv_writer_daily_ms(e->replica) > at_ms);
 }
 
 
@@ -520,7 +626,10 @@ main(void)
         TRV_TEST(trv_follow_makes_a_set_and_applies_its_log),
         TRV_TEST(trv_follow_reports_at_once_when_somebody_waits),
         TRV_TEST(trv_follow_skips_what_does_not_parse),
+        TRV_TEST(trv_follow_merges_what_it_cannot_read),
+        TRV_TEST(trv_follow_judges_by_what_it_knows_when_redis_goes_again),
         TRV_TEST(trv_follow_says_what_is_wrong_with_redis),
+        TRV_TEST(trv_follow_merges_daily_over_workers),
         TRV_TEST(trv_follow_renews_a_tail_that_waits_in_vain),
         TRV_TEST(trv_follow_trusts_no_tail_alone),
         TRV_TEST(trv_follow_reads_from_a_replica_of_its_redis),

@@ -455,6 +455,117 @@ trv_replica_lost_slots_after_another_boot(void **state)
 }
 
 
+/* the power fails when the old table is removed, but the control file is old */
+
+static void
+trv_replica_takes_the_table_behind_a_removed_one(void **state)
+{
+    int                   dir;
+    char                  name[TRV_TABLE_NAME_LEN], control[1100], old[1200];
+    char                  command[2400];
+    const char           *path;
+    trv_table_t           begun;
+    trv_replica_t        *w;
+    trv_replica_state_t   before, s;
+
+    path = trv_replica_path(state, "behind");
+    snprintf(control, sizeof(control), "%s/control.1", path);
+    snprintf(old, sizeof(old), "%s/../control.old", path);
+
+    w = trv_replica_writer(path, "one", TRV_OK);
+    trv_replica_put_all(w, 0, 100, DAY);
+    trv_writer_filled_set(w);
+    trv_replica_state(w, &before);
+    snprintf(command, sizeof(command), "cp %s %s", control, old);
+    assert_int_equal(system(command), 0);
+
+    trv_replica_put_all(w, 100, 1000, DAY);
+    trv_replica_state(w, &s);
+    assert_true(s.generation > before.generation);
+    dir = trv_replica_dir_open(w);
+    trv_replica_close(w);
+
+    /* and the next one has been begun already */
+
+    trv_table_name(s.generation + 1, name);
+    assert_int_equal(trv_table_create(&begun, dir, name, s.generation + 1,
+                                      trv_table_capacity(0)),
+                     TRV_OK);
+    trv_table_close(&begun);
+    close(dir);
+
+    snprintf(command, sizeof(command), "cp %s %s", old, control);
+    assert_int_equal(system(command), 0);
+
+    w = trv_replica_writer(path, "two", TRV_OK);
+    trv_replica_missing(w, 0, 1000, TRV_OK);
+    assert_false(trv_replica_ready(w));          /* until merged */
+
+    trv_replica_put_all(w, 1000, 5000, DAY);
+    trv_replica_missing(w, 0, 5000, TRV_OK);
+    trv_replica_close(w);
+}
+
+
+/* nobody kept it while we were away, and then the machine crashed */
+
+static void
+trv_replica_is_counted_after_a_crash_while_away(void **state)
+{
+    const char           *path;
+    trv_replica_t        *w;
+    trv_replica_state_t   s;
+
+    path = trv_replica_path(state, "crash");
+    w = trv_replica_writer(path, "one", TRV_OK);
+    trv_replica_put_all(w, 0, 100, DAY);
+    trv_writer_filled_set(w);
+    trv_replica_close(w);
+
+    w = trv_replica_open(path);
+    assert_int_equal(trv_replica_refresh(w), TRV_OK);
+    assert_int_equal(trv_replica_lock(w), TRV_OK);
+    assert_int_equal(trv_writer_take(w, "one", 1000000), TRV_OK);
+    assert_false(trv_replica_ready(w));          /* away */
+    trv_replica_close(w);
+
+    w = trv_replica_open(path);
+    assert_int_equal(trv_replica_refresh(w), TRV_OK);
+    assert_int_equal(trv_replica_lock(w), TRV_OK);
+    assert_int_equal(trv_writer_take(w, "two", 1000000), TRV_OK);
+    assert_false(trv_writer_back_set(w));        /* not before it is counted */
+    trv_replica_state(w, &s);
+    assert_false(s.filled);
+
+    while (trv_writer_scan(w, 1000) == TRV_AGAIN) { /* void */ }
+
+    assert_true(trv_writer_back_set(w));
+    trv_replica_close(w);
+}
+
+
+/* entries whose day was lost in a crash are copied, so no table is without */
+
+static void
+trv_replica_is_not_made_anew_for_lost_days(void **state)
+{
+    char            name[TRV_TABLE_NAME_LEN];
+    uint64_t        capacity, generation;
+    trv_replica_t  *w;
+
+    w = trv_replica_writer(trv_replica_path(state, "days"), "one", TRV_OK);
+    trv_replica_put_all(w, 0, 5000, 0);
+    trv_replica_put_all(w, 5000, 6000, DAY);
+
+    assert_int_equal(trv_writer_rebuild_needed(w, 0, DAY, &capacity,
+                                               &generation, name),
+                     TRV_DECLINED);
+    assert_true(trv_replica_rebuild(w, 20000, DAY));
+    trv_replica_missing(w, 0, 6000, TRV_OK);
+    trv_replica_close(w);
+}
+
+
 static void
 trv_replica_sets_a_broken_file_aside(void **state)
 {
@@ -537,6 +648,9 @@ main(void)
         cmocka_unit_test(trv_replica_has_one_writer),
         cmocka_unit_test(trv_replica_after_another_boot),
         cmocka_unit_test(trv_replica_lost_slots_after_another_boot),
+        cmocka_unit_test(trv_replica_takes_the_table_behind_a_removed_one),
+        cmocka_unit_test(trv_replica_is_counted_after_a_crash_while_away),
+        cmocka_unit_test(trv_replica_is_not_made_anew_for_lost_days),
         cmocka_unit_test(trv_replica_sets_a_broken_file_aside),
         cmocka_unit_test(trv_replica_reader_keeps_what_it_has),
     };
