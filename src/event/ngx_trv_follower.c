@@ -180,8 +180,10 @@ ngx_trv_follower_stop(ngx_trv_follower_t *fl)
         ngx_delete_posted_event(&fl->work);
     }
 
-    ngx_trv_redis_cancel(fl->links[TRV_LINK_HEARTBEAT].redis,
-                         &fl->links[TRV_LINK_HEARTBEAT]);
+    if (fl->links[TRV_LINK_HEARTBEAT].redis) {
+        ngx_trv_redis_cancel(fl->links[TRV_LINK_HEARTBEAT].redis,
+                             &fl->links[TRV_LINK_HEARTBEAT]);
+    }
 
     if (fl->source.link) {
         ngx_trv_source_destroy(&fl->source);

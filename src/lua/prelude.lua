@@ -2,8 +2,8 @@
 --
 -- KEYS, the same for every script ({P} = the prefix in braces):
 --   1 {P}:meta     HASH    set_id, adopted_at, format, first_day, merging,
---                          merging_until, serial (of the last registration),
---                          last (id in the log)
+--                          merging_until, serial (of the last registration,
+--                          about its time in ms), last (id in the log)
 --   2 {P}:revoked  ZSET    token id -> expiry, Unix seconds
 --   3 {P}:days     HASH    day -> "count:xor", and "total" over all of them
 --   4 {P}:log      STREAM  what was revoked, in order
@@ -30,6 +30,7 @@ local TOKENS = PREFIX .. 'tokens'
 
 local DAY_SEC, DAY_MAX = 86400, 65535
 local EXPIRING_SEC = 30 * DAY_SEC
+local TURN_MS = 60000
 local NO_DIGEST = '0:00000000000000000000000000000000'
 
 -- nil, or the reply that says that a key is not what it should be
@@ -384,10 +385,19 @@ local function revocation_read(id)
   return known
 end
 
--- the edge whose turn it is to give Redis what it lacks, if any
+-- The edge whose turn it is to give Redis what it lacks, if any.  A turn is one
+-- of seconds: what ends later was said by a clock that was wrong.
 local function merging()
-  local till = tonumber(redis.call('HGET', META, 'merging_until')) or 0
-  return till > tonumber(now_ms) and redis.call('HGET', META, 'merging')
+  local till = tonumber(redis.call('HGET', META, 'merging_until') or nil) or 0
+  local left = till - now_ms
+  return left > 0 and left <= TURN_MS and redis.call('HGET', META, 'merging')
+end
+
+-- Registrations in their order.  Not below the time: `meta` may be lost, and
+-- what is on record must stay older than what comes.
+local function serial_last()
+  return math.max(tonumber(redis.call('HGET', META, 'serial') or nil) or 0,
+                  now_ms - 1)
 end
 
 -- what an edge must know to judge its own state, all at one instant

@@ -14,7 +14,8 @@ if wrong then
   return wrong
 end
 
-if yesterday > first_day() then
+-- later than yesterday: of a clock that was ahead, and days end again
+if tonumber(redis.call('HGET', META, 'first_day') or nil) ~= yesterday then
   local all = redis.call('HGETALL', DAYS)
   for i = 1, #all, 2 do
     local day = tonumber(all[i])

@@ -156,7 +156,10 @@ for key, members in pairs(indexes) do
 end
 
 -- tells those that were on record at some moment from those that came later
-local serial = new > 0 and redis.call('HINCRBY', META, 'serial', 1)
+local serial = new > 0 and string.format('%.0f', serial_last() + 1)
+if serial then
+  redis.call('HSET', META, 'serial', serial)
+end
 
 for id, on in pairs(records) do
   if on.write then

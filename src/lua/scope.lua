@@ -12,7 +12,7 @@
 
 local partner, store = ARGV[1], ARGV[2]
 local serial = ARGV[5] ~= '' and ARGV[5]
-               or redis.call('HGET', META, 'serial') or '0'
+               or string.format('%.0f', serial_last())
 
 local function within(scope, must)
   return must == '' or scope == '' or scope == must

@@ -162,6 +162,13 @@ trv_follow_fills_a_redis_that_was_emptied(void **state)
     trv_redis_number("HSET {" PREFIX "}:meta set_id junk");
     trv_edges_resettle(e, 2, 1000, 3500);
     trv_redis_number("HSET {" PREFIX "}:meta first_day 60000");
+    e[0].ahead_ms += 60000;
+    trv_edges_resettle(e, 2, 1000, 3500);
+    assert_int_equal(trv_redis_number("HGET {" PREFIX "}:meta first_day"),
+                     time(NULL) / TRV_DAY_SEC - 1);
+    trv_redis_number("HSET {" PREFIX "}:meta merging x merging_until %lld",
+                     (time(NULL) + 3600) * 1000LL);
+    trv_redis_number("ZREMRANGEBYRANK {" PREFIX "}:revoked 5 9");
     trv_edges_resettle(e, 2, 1000, 3500);
     trv_redis_number("HSET {" PREFIX "}:meta first_day nan");
     trv_edges_resettle(e, 2, 1000, 3500);
