@@ -294,8 +294,7 @@ ngx_trv_follower_flush_last(ngx_trv_follower_t *fl)
 
         if (ngx_trv_redis_send_last(fl->links[TRV_LINK_HEARTBEAT].redis,
                                     &words->command)
-            != NGX_OK
-            || flush.n < TRV_FLUSH_MAX)
+            != NGX_OK)
         {
             break;
         }
