@@ -148,7 +148,8 @@ my $writer = $third->writer;
 my ($late) = grep { $_ != $writer } $third->workers;
 kill 'STOP', $late;
 $third->signal('QUIT');
-Time::HiRes::sleep(0.3);
+ok(wait_for(5, sub { slurp("/proc/$writer/cmdline") =~ /shutting down/ }),
+   'one worker has heard of it');
 kill 'CONT', $late;
 ok($third->stop, 'stopped, and one worker was late to hear of it');
 ($body) = proof({ token => token() });

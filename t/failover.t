@@ -126,9 +126,16 @@ if ($pid == 0) {
 
 close $writer;
 ok(wait_for(5, sub { $edges[0]->call($waits) == 401 }), 'revoked, and waits');
+%reports = @{ $master->command('HGETALL', '{partners}:edges') };
+($third) = grep { /^edge-3:/ } keys %reports;
 fail_over();
+my ($history) = $replica->command('INFO', 'replication')
+                =~ /master_replid:(\w+)/;
 ok(wait_for(10, sub {
-    $replica->command('HLEN', '{partners}:edges') >= 2
+    # it is not lost meanwhile, or nobody would wait for it
+    $replica->command('HSET', '{partners}:edges', $third, $reports{$third});
+    my %now = @{ $replica->command('HGETALL', '{partners}:edges') };
+    2 == grep { json($_)->{replication_id} eq $history } values %now;
 }), 'the edges have found the new master');
 $edges[2]->thaw;
 

@@ -10,6 +10,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::More;
+use Time::HiRes ();
 use TRV;
 
 my $old = redis(tcp => 1);
@@ -45,7 +46,9 @@ sub with_line {
     ok($edge->reload, "$edge->{node}: reload");
     is(scalar(grep { $edge->call($_) != 401 } @known), 0,
        "$edge->{node}: refused all along");
-    ok(wait_for(20, sub { $edge->state->{agrees} }), "$edge->{node}: agrees");
+    my $reloaded = Time::HiRes::time();
+    ok(wait_for(20, sub { $edge->agrees_since($reloaded) }),
+       "$edge->{node}: agrees");
 }
 
 revoked_on($_, 'in the first place') for @edges;

@@ -129,7 +129,7 @@ for my $edge (@edges) {
     is(join(' ', grep { $edge->call($_) != 200 } @foreign), '',
        "$edge->{node} takes nothing of it");
 }
-ok(wait_for(30, sub {
+ok(wait_for(60, sub {
     (grep { $_->logged(qr/\[error\].*its link to its master is down/) } @edges)
     && (grep { $_->logged(qr/\[warn\].*the replica has another replication id/) }
              @edges);
@@ -147,8 +147,9 @@ $redis->kill_hard;
 $replicas[0]->promote;
 $replicas[1]->follow($replicas[0]);
 $front->lead_to($replicas[0]->address);
+my $led = Time::HiRes::time();
 ok(wait_for(20, sub {
-    !grep { !$_->state->{agrees} } @edges;
+    !grep { !$_->agrees_since($led) } @edges;
 }), 'fail-over: all agree') or diag(map { $_->last_lines } @edges);
 revokes('fail-over', 10);
 judges('fail-over');

@@ -260,6 +260,7 @@ revokes('stalled half-way');
 # much at once, in both directions
 
 my @tokens = map { token() } 1 .. 1000;
+again($by_proxy, set => 'timeout 5s;');
 $proxy->fault(split => 500);
 is($edge->revoke({ tokens => \@tokens })->{status}, 200, 'a large command');
 $edge->stop;

@@ -137,19 +137,33 @@ is($edge->revoke({ token => $token })->{status}, 200, 'and revokes');
 $edge->configure;
 
 
-# a POST that waits is answered although its worker is told to end
+# a POST that waits, here for an edge that never confirms, is answered although
+# its worker is told to end
 
+my $ghost = 'ghost:0123456789abcdef';
+$redis->command('HSET', '{partners}:edges', $ghost,
+                sprintf '{"time":%d,"node":"ghost","position":"0-0",'
+                        . '"replication_id":"x"}',
+                        1000 * Time::HiRes::time());
+
+$token = token();
+
+my $length = $redis->command('XLEN', '{partners}:log');
 my $slow = fork // die "fork: $!\n";
 if (!$slow) {
     @TRV::started = ();
+    my $start = Time::HiRes::time();
     my $answer = $edge->revoke({ token => $token }, Prefer => 'wait=3');
+    my $waited = Time::HiRes::time() - $start > 2;
     require POSIX;
-    POSIX::_exit($answer->{status} == 200 ? 0 : 1);
+    POSIX::_exit($answer->{status} == 200 && $waited ? 0 : 1);
 }
-Time::HiRes::sleep(0.05);
+ok(wait_for(3, sub { $redis->command('XLEN', '{partners}:log') > $length }),
+   'a POST waits');
 $edge->signal('HUP');
 waitpid $slow, 0;
-is($?, 0, 'a POST during a reload is answered');
+is($?, 0, 'and is answered, though its worker was told to end');
+$redis->command('HDEL', '{partners}:edges', $ghost);
 
 
 # a worker that has to wait for a call to end gives up the lock at once

@@ -95,11 +95,12 @@ sub round_ms {
 }
 
 my ($median, $most);
-for (1 .. 5) {
+for my $n (1 .. 8) {
     ($median, $most) = round_ms();
     note(sprintf 'POST to refused on all edges: median %.1f ms, most %.1f ms',
          $median, $most);
     last if $median <= 20 && $most <= 1000;
+    sleep $n;                            # something else has the machine
 }
 cmp_ok($median, '<=', 20, 'from the POST to refused by all: median, ms');
 cmp_ok($most, '<=', 1000, 'within a second by all');

@@ -150,14 +150,17 @@ tried('tries while Redis was frozen', 10);
 
 ok(wait_for(5, sub { $one->metric('tries_pending') == 0 }),
    'nothing is pending');
+my $kept = $redis->command('ZCARD', '{partners}:revoked');
 $redis->kill_hard;
 $one->call($token) for 1 .. 3;
 ok(wait_for(3, sub { $one->metric('tries_pending') == 3 }), 'pending');
 $redis->start;
 my $lost = $tries;                       # this Redis came back empty
 $tries = 3;
-ok(wait_for(20, sub { $one->metric('agrees') && $two->metric('agrees') }),
-   'the edges fill it again');
+ok(wait_for(20, sub {
+    $redis->command('ZCARD', '{partners}:revoked') == $kept
+        && $one->metric('agrees') && $two->metric('agrees');
+}), 'the edges fill it again');
 tried('and tell of what is pending', 10);
 
 

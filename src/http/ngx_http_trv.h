@@ -135,10 +135,7 @@ char *ngx_http_trv_token_conf_default(ngx_conf_t *cf,
 ngx_int_t ngx_http_trv_refuse(ngx_http_request_t *r,
     ngx_http_trv_loc_conf_t *lcf, ngx_http_trv_ctx_t *ctx);
 
-/*
- * ngx_http_trv_cutoff.c: a call that was let in ends when its token is
- * revoked; NGX_OK, or NGX_ERROR: no memory
- */
+/* ngx_http_trv_cutoff.c: it ends with its token; NGX_OK, NGX_ERROR: memory */
 ngx_int_t ngx_http_trv_cutoff_add(ngx_http_request_t *r,
     ngx_http_trv_loc_conf_t *lcf, ngx_http_trv_ctx_t *ctx);
 

@@ -450,6 +450,15 @@ sub state {
 }
 
 
+# whether a heartbeat that left after this moment found it equal to Redis
+sub agrees_since {
+    my ($self, $time) = @_;
+    my $state = $self->state;
+    return $state->{agrees} && defined $state->{contact_age_ms}
+           && $state->{contact_age_ms} < 1000 * (Time::HiRes::time() - $time);
+}
+
+
 sub logged {
     my ($self, $pattern) = @_;
     return grep { $_ =~ $pattern } split /\n/, TRV::slurp($self->{log});

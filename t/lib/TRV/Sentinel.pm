@@ -28,7 +28,7 @@ sub start {
         "unixsocket $self->{socket}", "dir $self->{dir}",
         "sentinel monitor $self->{name} 127.0.0.1 "
         . "$master->{port} $self->{quorum}",
-        "sentinel down-after-milliseconds $self->{name} 400",
+        "sentinel down-after-milliseconds $self->{name} 2000",
         "sentinel failover-timeout $self->{name} 2000",
         @{ $self->{conf} || [] }, '')
         unless -e $conf;
