@@ -184,8 +184,9 @@
 
     [ 'a cookie whose name is in another case is not seen',
       'src/core/trv_bearer.c',
-      '|| strncasecmp(pair.data, name->data, name->len) != 0)',
-      '|| strncmp(pair.data, name->data, name->len) != 0)',
+      '!trv_bearer_same_name(pair.data, trimmed - pair.data, name)',
+      'trimmed - pair.data != (ptrdiff_t) name->len '
+          . '|| memcmp(pair.data, name->data, name->len) != 0',
       'unit/trv_bearer_test' ],
 
     [ 'a token is trimmed',
@@ -556,5 +557,94 @@
       'ngx_http_token_revoke_module.c',
       'mcf->phases |= 1 << conf->phase;',
       'mcf->phases |= 1;',
+      't/access_phase.t' ],
+
+    # after a crash, a lost key, a clock that was wrong, ...
+
+    [ 'the table that was begun last is taken for a removed one',
+      'src/core/trv_writer_take.c',
+      'g > generation && (next == 0 || g < next)',
+      'g > next',
+      'unit/trv_replica_test' ],
+
+    [ 'a replica that was away is not counted after a crash',
+      'src/core/trv_writer_take.c',
+      'filled == TRV_CONTROL_FILLED || filled == TRV_CONTROL_AWAY',
+      'filled == TRV_CONTROL_FILLED',
+      'unit/trv_replica_test' ],
+
+    [ 'entries without a day are a reason for a table',
+      'src/core/trv_rebuild.c',
+      '    over.count -= w->tally.days[0].count;',
+      '    (void) over;',
+      'unit/trv_replica_test' ],
+
+    [ 'an entry that costs the link is read for ever',
+      'src/core/trv_follow_tail.c',
+      'trv_follow_due(f, TRV_CAUSE_STUCK);',
+      '',
+      'unit/trv_follow_test' ],
+
+    [ 'who has heard Redis once waits for it for ever',
+      'src/core/trv_follow.c',
+      'if (now_ms - f->heard_ms',
+      'if (!f->hb.master && now_ms - f->heard_ms',
+      'unit/trv_follow_test' ],
+
+    [ 'a new worker begins the day of the daily merge anew',
+      'src/core/trv_follow.c',
+      'daily_ms == 0 || daily_ms > now_ms',
+      'daily_ms <= now_ms || daily_ms > now_ms',
+      'unit/trv_follow_test' ],
+
+    [ 'a turn lasts as long as a wrong clock says',
+      'src/lua/prelude.lua',
+      'left > 0 and left <= TURN_MS and',
+      'left > 0 and',
+      'unit/trv_follow_merge_test' ],
+
+    [ 'days end when a clock that was ahead says so',
+      'src/lua/prune.lua',
+      "if tonumber(redis.call('HGET', META, 'first_day') or nil) ~= yesterday then",
+      'if yesterday > first_day() then',
+      'unit/trv_follow_merge_test' ],
+
+    [ 'a lost serial begins at zero',
+      'src/lua/prelude.lua',
+      'now_ms - 1)',
+      '0)',
+      't/revoke_scope.t' ],
+
+    # ... and what is made to look like something else
+
+    [ 'a call is cut off by the location that it is in',
+      'src/http/ngx_http_trv_cutoff.c',
+      'co = watch->data;',
+      'co = watch->data; co->lcf = ngx_http_get_module_loc_conf(co->request, '
+          . 'ngx_http_token_revoke_module);',
+      't/cutoff.t' ],
+
+    [ 'a name that PHP reads as another is not seen',
+      'src/core/trv_bearer.c',
+      'return len == name->len ||',
+      'return len == name->len || false &&',
+      'unit/trv_bearer_test' ],
+
+    [ 'an argument behind a fragment is not looked for',
+      'src/http/ngx_http_trv_token.c',
+      "r->unparsed_uri.len, '#')",
+      "r->unparsed_uri.len, '\\n')",
+      't/request_inputs.t' ],
+
+    [ 'a challenge that was taken back stays so',
+      'src/http/ngx_http_trv_refusal.c',
+      'ctx->challenge->hash = 1;',
+      '',
+      't/access_phase.t' ],
+
+    [ 'a path ends the quotes around it',
+      'src/http/ngx_http_trv_access.c',
+      q{ || c == '"')},
+      ')',
       't/access_phase.t' ],
 )

@@ -554,14 +554,14 @@ trv_replica_is_not_made_anew_for_lost_days(void **state)
     trv_replica_t  *w;
 
     w = trv_replica_writer(trv_replica_path(state, "days"), "one", TRV_OK);
-    trv_replica_put_all(w, 0, 5000, 0);
-    trv_replica_put_all(w, 5000, 6000, DAY);
+    trv_replica_put_all(w, 0, 1500, 0);
+    trv_replica_put_all(w, 1500, 1600, DAY);
 
     assert_int_equal(trv_writer_rebuild_needed(w, 0, DAY, &capacity,
                                                &generation, name),
                      TRV_DECLINED);
     assert_true(trv_replica_rebuild(w, 20000, DAY));
-    trv_replica_missing(w, 0, 6000, TRV_OK);
+    trv_replica_missing(w, 0, 1600, TRV_OK);
     trv_replica_close(w);
 }
 

@@ -3,7 +3,7 @@ package Bench::Contest;
 # This module and what people would use instead, each in a server of its own
 # with a load of its own, all at the same time; the loads run in short turns.
 #
-#     my $contest = Bench::Contest->new(size => 1000000, len => 43);
+#     my $contest = Bench::Contest->new(size => 1000000, len => 43, rounds => 6);
 #     $contest->run('/file/file');
 #     $contest->stop;
 #
@@ -22,7 +22,6 @@ use TRV;
 
 my $TOKENS = 100000;
 my $START_SEC = 240;                    # whoever needs longer does not hold it
-my $ROUNDS = $ENV{BENCH_ROUNDS} || (quick() ? 3 : 10);
 my $ROUGH_ROUNDS = 2;                   # of those far from the floor
 my $PASSES = 10;                        # turns of each, a round
 my $TURN_SEC = 0.05;
@@ -344,8 +343,7 @@ sub compare {
                 @near, @rough;
     my $rough = @rough && $self->rounds($ROUGH_ROUNDS, [ @FLOOR, @rough ],
                                         $path, %options);
-    my $near = $self->rounds($self->{rounds} || $ROUNDS, \@near, $path,
-                             %options);
+    my $near = $self->rounds($self->{rounds}, \@near, $path, %options);
 
     pin($Bench::CPU_ANY, $$);
 
