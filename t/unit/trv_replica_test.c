@@ -550,12 +550,17 @@ static void
 trv_replica_is_not_made_anew_for_lost_days(void **state)
 {
     char            name[TRV_TABLE_NAME_LEN];
-    uint64_t        capacity, generation;
+    uint64_t        i, capacity, generation;
+    trv_id_t        id;
     trv_replica_t  *w;
 
     w = trv_replica_writer(trv_replica_path(state, "days"), "one", TRV_OK);
-    trv_replica_put_all(w, 0, 1500, 0);
-    trv_replica_put_all(w, 1500, 1600, DAY);
+    assert_true(trv_replica_rebuild(w, 10000, DAY));
+
+    for (i = 0; i < 1600; i++) {
+        id = trv_test_id(i);
+        assert_int_equal(trv_writer_put(w, &id, i < 1500 ? 0 : DAY), TRV_OK);
+    }
 
     assert_int_equal(trv_writer_rebuild_needed(w, 0, DAY, &capacity,
                                                &generation, name),
