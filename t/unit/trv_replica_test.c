@@ -26,7 +26,8 @@ trv_replica_path(void **state, const char *name)
 
 
 static trv_replica_t *
-trv_replica_writer(const char *path, const char *boot, trv_rc_e rc)
+trv_replica_take(const char *path, const char *boot, uint64_t now_ms,
+    trv_rc_e rc)
 {
     trv_replica_t  *r;
 
@@ -34,7 +35,18 @@ trv_replica_writer(const char *path, const char *boot, trv_rc_e rc)
     assert_non_null(r);
     (void) trv_replica_refresh(r);
     assert_int_equal(trv_replica_lock(r), TRV_OK);
-    assert_int_equal(trv_writer_take(r, boot, 0), rc);
+    assert_int_equal(trv_writer_take(r, boot, now_ms), rc);
+
+    return r;
+}
+
+
+static trv_replica_t *
+trv_replica_writer(const char *path, const char *boot, trv_rc_e rc)
+{
+    trv_replica_t  *r;
+
+    r = trv_replica_take(path, boot, 0, rc);
 
     while (trv_writer_scan(r, 1000) == TRV_AGAIN) { /* void */ }
 
@@ -522,17 +534,11 @@ trv_replica_is_counted_after_a_crash_while_away(void **state)
     trv_writer_filled_set(w);
     trv_replica_close(w);
 
-    w = trv_replica_open(path);
-    assert_int_equal(trv_replica_refresh(w), TRV_OK);
-    assert_int_equal(trv_replica_lock(w), TRV_OK);
-    assert_int_equal(trv_writer_take(w, "one", 1000000), TRV_OK);
+    w = trv_replica_take(path, "one", 1000000, TRV_OK);
     assert_false(trv_replica_ready(w));          /* away */
     trv_replica_close(w);
 
-    w = trv_replica_open(path);
-    assert_int_equal(trv_replica_refresh(w), TRV_OK);
-    assert_int_equal(trv_replica_lock(w), TRV_OK);
-    assert_int_equal(trv_writer_take(w, "two", 1000000), TRV_OK);
+    w = trv_replica_take(path, "two", 1000000, TRV_OK);
     assert_false(trv_writer_back_set(w));        /* not before it is counted */
     trv_replica_state(w, &s);
     assert_false(s.filled);
