@@ -77,7 +77,7 @@
       'src/core/trv_judge.c',
       'trv_writer_contact_set(f->replica, f->hb_sent_ms);',
       'trv_writer_contact_set(f->replica, f->now_ms);',
-      'unit/trv_follow_test' ],
+      'unit/trv_follow_beat_test' ],
 
     # merging
 
@@ -433,7 +433,7 @@
       'src/core/trv_measure.c',
       'delay = (int64_t) f->now_ms + f->clock_ms - (int64_t) entered_ms;',
       'delay = (int64_t) f->now_ms - (int64_t) entered_ms;',
-      'unit/trv_follow_test' ],
+      'unit/trv_follow_beat_test' ],
 
     [ 'a Redis that may evict is no alarm',
       'src/core/trv_measure.c',
@@ -565,13 +565,13 @@
       'src/core/trv_writer_take.c',
       'g > generation && (next == 0 || g < next)',
       'g > generation && g > next',
-      'unit/trv_replica_test' ],
+      'unit/trv_writer_take_test' ],
 
     [ 'a replica that was away is not counted after a crash',
       'src/core/trv_writer_take.c',
       'filled == TRV_CONTROL_FILLED || filled == TRV_CONTROL_AWAY',
       'filled == TRV_CONTROL_FILLED',
-      'unit/trv_replica_test' ],
+      'unit/trv_writer_take_test' ],
 
     [ 'entries without a day are a reason for a table',
       'src/core/trv_rebuild.c',

@@ -1,0 +1,209 @@
+
+/*
+ * Becoming the writer of what a crash has left.
+ */
+
+#include "trv_test_replica.h"
+
+
+/* entries stay after a crash of the machine, the position does not */
+
+static void
+trv_writer_after_another_boot(void **state)
+{
+    const char           *path;
+    trv_position_t        at = { 5, 6 };
+    trv_replica_t        *w;
+    trv_replica_state_t   s;
+
+    path = trv_replica_path(state, "boot");
+    w = trv_replica_writer(path, "one", TRV_OK);
+    trv_replica_put_all(w, 0, 100, DAY);
+    trv_writer_filled_set(w);
+    trv_writer_position_set(w, &at);
+    trv_writer_contact_set(w, 1234);
+    trv_replica_close(w);
+
+    w = trv_replica_writer(path, "one", TRV_OK);     /* a process crash */
+    trv_replica_state(w, &s);
+    assert_true(s.position_known);
+    assert_int_equal(s.position.ms, 5);
+    assert_int_equal(s.position.seq, 6);
+    assert_int_equal(s.contact_ms, 1234);
+    trv_replica_close(w);
+
+    w = trv_replica_writer(path, "two", TRV_OK);
+    trv_replica_state(w, &s);
+    assert_false(s.position_known);
+    assert_int_equal(s.contact_ms, 0);
+    assert_true(s.filled);               /* all entries were counted again */
+    trv_replica_missing(w, 0, 100, TRV_OK);
+    trv_replica_close(w);
+}
+
+
+static void
+trv_writer_lost_slots_after_another_boot(void **state)
+{
+    int                   fd;
+    char                  name[TRV_TABLE_NAME_LEN], zero[1024];
+    const char           *path;
+    trv_replica_t        *w;
+    trv_replica_state_t   s;
+
+    path = trv_replica_path(state, "lost");
+    w = trv_replica_writer(path, "one", TRV_OK);
+    trv_replica_put_all(w, 0, 600, DAY);
+    trv_writer_filled_set(w);
+    trv_replica_state(w, &s);
+    trv_replica_close(w);
+
+    trv_table_name(s.generation, name);
+    snprintf(trv_path, sizeof(trv_path), "%s/lost/%s", (char *) *state, name);
+    memset(zero, 0, sizeof(zero));
+    fd = open(trv_path, O_RDWR);
+    assert_int_equal(pwrite(fd, zero, sizeof(zero), 4096 + 2048),
+                     sizeof(zero));
+    close(fd);
+
+    snprintf(trv_path, sizeof(trv_path), "%s/lost", (char *) *state);
+    w = trv_replica_writer(trv_path, "two", TRV_OK);
+    trv_replica_state(w, &s);
+    assert_false(s.filled);              /* not ready until merged */
+    trv_replica_close(w);
+}
+
+
+/* the power fails when the old table is removed, but the control file is old */
+
+static void
+trv_writer_takes_the_table_behind_a_removed_one(void **state)
+{
+    int                   dir;
+    char                  name[TRV_TABLE_NAME_LEN], control[1100], old[1200];
+    char                  command[2400];
+    const char           *path;
+    trv_table_t           begun;
+    trv_replica_t        *w;
+    trv_replica_state_t   before, s;
+
+    path = trv_replica_path(state, "behind");
+    snprintf(control, sizeof(control), "%s/control.1", path);
+    snprintf(old, sizeof(old), "%s/../control.old", path);
+
+    w = trv_replica_writer(path, "one", TRV_OK);
+    trv_replica_put_all(w, 0, 100, DAY);
+    trv_writer_filled_set(w);
+    trv_replica_state(w, &before);
+    snprintf(command, sizeof(command), "cp %s %s", control, old);
+    assert_int_equal(system(command), 0);
+
+    trv_replica_put_all(w, 100, 1000, DAY);
+    trv_replica_state(w, &s);
+    assert_true(s.generation > before.generation);
+    dir = trv_replica_dir_open(w);
+    trv_replica_close(w);
+
+    /* and the next one has been begun already */
+
+    trv_table_name(s.generation + 1, name);
+    assert_int_equal(trv_table_create(&begun, dir, name, s.generation + 1,
+                                      trv_table_capacity(0)),
+                     TRV_OK);
+    trv_table_close(&begun);
+    close(dir);
+
+    snprintf(command, sizeof(command), "cp %s %s", old, control);
+    assert_int_equal(system(command), 0);
+
+    w = trv_replica_writer(path, "two", TRV_OK);
+    trv_replica_missing(w, 0, 1000, TRV_OK);
+    assert_false(trv_replica_ready(w));          /* until merged */
+
+    trv_replica_put_all(w, 1000, 5000, DAY);
+    trv_replica_missing(w, 0, 5000, TRV_OK);
+    trv_replica_close(w);
+}
+
+
+/* nobody kept it while we were away, and then the machine crashed */
+
+static void
+trv_writer_counts_after_a_crash_while_away(void **state)
+{
+    const char           *path;
+    trv_replica_t        *w;
+    trv_replica_state_t   s;
+
+    path = trv_replica_path(state, "crash");
+    w = trv_replica_writer(path, "one", TRV_OK);
+    trv_replica_put_all(w, 0, 100, DAY);
+    trv_writer_filled_set(w);
+    trv_replica_close(w);
+
+    w = trv_replica_take(path, "one", 1000000, TRV_OK);
+    assert_false(trv_replica_ready(w));          /* away */
+    trv_replica_close(w);
+
+    w = trv_replica_take(path, "two", 1000000, TRV_OK);
+    assert_false(trv_writer_back_set(w));        /* not before it is counted */
+    trv_replica_state(w, &s);
+    assert_false(s.filled);
+
+    while (trv_writer_scan(w, 1000) == TRV_AGAIN) { /* void */ }
+
+    assert_true(trv_writer_back_set(w));
+    trv_replica_close(w);
+}
+
+
+static void
+trv_writer_sets_a_broken_file_aside(void **state)
+{
+    char                  bad[600], name[TRV_TABLE_NAME_LEN];
+    const char           *path;
+    unsigned              i;
+    trv_replica_t        *w;
+    trv_replica_state_t   s;
+
+    for (i = 0; i < 2; i++) {
+        path = trv_replica_path(state, i ? "control" : "table");
+        w = trv_replica_writer(path, "one", TRV_OK);
+        trv_replica_put_all(w, 0, 100, DAY);
+        trv_writer_filled_set(w);
+        trv_replica_state(w, &s);
+        trv_replica_close(w);
+
+        trv_table_name(s.generation, name);
+        snprintf(bad, sizeof(bad), "%s/%s", path, i ? "control.1" : name);
+        assert_int_equal(truncate(bad, 100), 0);
+
+        w = trv_replica_writer(path, "one", TRV_CORRUPT);
+        assert_false(trv_replica_ready(w));
+        trv_replica_state(w, &s);
+        assert_int_equal(s.entries, 0);
+        trv_replica_put_all(w, 0, 100, DAY);
+        trv_replica_missing(w, 0, 100, TRV_OK);
+        trv_replica_close(w);
+
+        strcat(bad, ".bad");
+        assert_int_equal(access(bad, F_OK), 0);
+    }
+}
+
+
+int
+main(void)
+{
+    const struct CMUnitTest  tests[] = {
+        cmocka_unit_test(trv_writer_after_another_boot),
+        cmocka_unit_test(trv_writer_lost_slots_after_another_boot),
+        cmocka_unit_test(trv_writer_takes_the_table_behind_a_removed_one),
+        cmocka_unit_test(trv_writer_counts_after_a_crash_while_away),
+        cmocka_unit_test(trv_writer_sets_a_broken_file_aside),
+    };
+
+    return cmocka_run_group_tests_name("trv_writer_take", tests,
+                                       trv_test_dir_create,
+                                       trv_test_dir_remove);
+}
