@@ -142,7 +142,11 @@ ngx_http_trv_refusal_challenge(ngx_http_request_t *r,
 
     value.len = p - value.data;
 
-    if (ctx->challenge == NULL) {
+    /* the one of the location before, unless all header fields were dropped */
+
+    if (ctx->challenge == NULL
+        || r->headers_out.www_authenticate != ctx->challenge)
+    {
         ctx->challenge = ngx_http_trv_header_add(r, "WWW-Authenticate", &value);
 
         if (ctx->challenge == NULL) {
@@ -150,10 +154,8 @@ ngx_http_trv_refusal_challenge(ngx_http_request_t *r,
         }
     }
 
-    /* or it is of the location before, and taken back */
-
     ctx->challenge->value = value;
-    ctx->challenge->hash = 1;
+    ctx->challenge->hash = 1;            /* nginx may have taken it back */
     r->headers_out.www_authenticate = ctx->challenge;
 
     return NGX_OK;
