@@ -39,10 +39,12 @@ sub start {
     TRV::wait_for(10, sub { eval { $self->command('PING') eq 'PONG' } })
         or die "the sentinel does not start\n";
 
-    # it is patient; from version 7.0 on it can be told not to be
+    # it is patient; from version 7.0 on it can be told not to be: also not for
+    # 30 seconds after a machine that stood still for two (tilt)
     eval {
         $self->command('SENTINEL', 'DEBUG', 'publish-period', 200,
-                       'info-period', 500, 'ask-period', 200);
+                       'info-period', 500, 'ask-period', 200,
+                       'tilt-period', 1000);
     };
 }
 
