@@ -39,6 +39,8 @@ static trv_rc_e trv_bearer_pair(const char *pair, size_t len,
     const trv_str_t *name, char *buf, trv_str_t *token);
 static bool trv_bearer_next(trv_bearer_rest_t *rest, const char *separators,
     trv_str_t *part);
+static bool trv_bearer_beside(const trv_str_t *part, const char *start,
+    const char *end, char separator);
 
 
 static const char  trv_bearer_word[] = "bearer";
@@ -211,6 +213,8 @@ trv_bearer_arg(const char *query, size_t len, const trv_str_t *name, char *buf,
     rest.p = query;
     rest.end = query + len;
 
+    /* a semicolon separated arguments once, and some still read it so */
+
     while (trv_bearer_next(&rest, "&;", &pair)) {
         rc = trv_bearer_pair(pair.data, pair.len, name, buf, token);
 
@@ -218,7 +222,9 @@ trv_bearer_arg(const char *query, size_t len, const trv_str_t *name, char *buf,
             continue;
         }
 
-        if (rc != TRV_OK || found++) {
+        if (rc != TRV_OK || trv_bearer_beside(&pair, query, rest.end, ';')
+            || found++)
+        {
             return TRV_INVALID;
         }
 
@@ -248,9 +254,7 @@ trv_bearer_cookie(const char *value, size_t len, const trv_str_t *name,
 
     while (trv_bearer_next(&rest, ";,", &pair)) {
 
-        comma = (pair.data > value && pair.data[-1] == ',')
-                || (pair.data + pair.len < rest.end
-                    && pair.data[pair.len] == ',');
+        comma = trv_bearer_beside(&pair, value, rest.end, ',');
 
         while (pair.len && (*pair.data == ' ' || *pair.data == '\t')) {
             pair.data++;
@@ -427,4 +431,19 @@ trv_bearer_next(trv_bearer_rest_t *rest, const char *separators,
     }
 
     return false;
+}
+
+
+/* whether a part is next to a separator that not all readers split at */
+
+static bool
+trv_bearer_beside(const trv_str_t *part, const char *start, const char *end,
+    char separator)
+{
+    const char  *last;
+
+    last = part->data + part->len;
+
+    return (part->data > start && part->data[-1] == separator)
+           || (last < end && *last == separator);
 }

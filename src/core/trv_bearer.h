@@ -21,6 +21,9 @@
 
 #define TRV_BEARER_MAX_LEN  8192         /* longest token, bytes */
 
+/* what it is made of, for people */
+#define TRV_BEARER_CHARS    "A-Z a-z 0-9 - . _ ~ + /, and = at its end"
+
 
 /*
  * The value of an Authorization header.
@@ -42,7 +45,8 @@ trv_rc_e trv_bearer_token_check(const char *value, size_t len);
  * The value is percent-decoded into buf (room for len bytes) when it has to
  * be.  TRV_DECLINED: no such argument.  TRV_INVALID: more than one, a bad
  * token, or the name in another spelling (percent-encoded, other case), which
- * the upstream might read though we would not.  "&" and ";" both separate.
+ * the upstream might read though we would not, or next to a ";", which
+ * separates arguments for some readers only.
  */
 trv_rc_e trv_bearer_arg(const char *query, size_t len, const trv_str_t *name,
     char *buf, trv_str_t *token);
