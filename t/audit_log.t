@@ -24,7 +24,8 @@ is($edge->revoke({ token => $token, reason => 'leaked <b>' })->{status}, 200,
    'an operator');
 is($edge->revoke({ token => $other }, 'X-Principal' => 'merchant acme-store')
         ->{status}, 200, 'a merchant');
-is($edge->revoke({ token => $other })->{status}, 200, 'again: changes nothing');
+is($edge->revoke({ token => $other }, @$_)->{status}, 200,
+   'again: changes nothing') for [], ([ Prefer => 'wait=5' ]) x 2;
 is($edge->revoke({ token => token(), dry_run => \1 })->{status}, 200,
    'a dry run: no act');
 
@@ -40,10 +41,15 @@ is_deeply([ map { @$_{qw(partner store)} } @items ], [ (undef) x 4 ],
 is_deeply([ map { $_->{ids} } @items ],
           [ [ token_id($other) ], [ token_id($token) ] ], 'to which');
 is_deeply([ map { $_->{count} } @items ], [ 1, 1 ], 'how many');
+is($redis->command('XLEN', '{partners}:log'), 4,
+   'who waited had an entry to be confirmed');
 like($items[0]{at}, qr/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/, 'when');
 is($items[0]{position},
-   $redis->command('XREVRANGE', '{partners}:log', '+', '-', 'COUNT', 1)->[0][0],
+   $redis->command('XRANGE', '{partners}:log', '-', '+', 'COUNT', 2)->[1][0],
    'position');
+is($edge->revoke({ tokens => [ $token, token() ], reason => 'one more' },
+                 Prefer => 'wait=5')->{status}, 200, 'one of two is new');
+is(get_log()->{items}[0]{reason}, 'one more', 'that is an act');
 ok(!$log->{trimmed}, 'that is all there ever was');
 
 for my $who ('merchant acme-store', 'partner ypa-1') {
@@ -82,7 +88,7 @@ for (1 .. 45) {
 }
 my (@by_page, @all, $cursor, $pages);
 @all = map { $_->{position} } @{ get_log('limit=1000')->{items} };
-is(scalar @all, 50, 'all in one');
+is(scalar @all, 51, 'all in one');
 do {
     my $page = get_log('limit=7' . ($cursor ? "&cursor=$cursor" : ''));
     push @by_page, map { $_->{position} } @{ $page->{items} };
@@ -94,7 +100,7 @@ is_deeply(\@by_page, \@all, 'by pages: the same, though it goes on');
 is($pages, 8, 'of seven');
 
 my $second = int(($all[-1] =~ /^(\d+)/)[0] / 1000);
-is(scalar @{ get_log("since=$second&limit=1000")->{items} }, 51, 'since');
+is(scalar @{ get_log("since=$second&limit=1000")->{items} }, 52, 'since');
 is(scalar @{ get_log('since=' . (time + 100))->{items} }, 0, 'since later');
 
 for my $args ('x=1', 'limit=0', 'limit=1001', 'limit=x', 'since=x', 'cursor=x',

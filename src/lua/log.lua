@@ -1,7 +1,8 @@
 -- The trail of acts: entries of the log, newest first.  Writes nothing.
 --
 -- An entry may hold a thousand ids: how many they are and the first few are
--- told.  A page ends early where that much was read for it.
+-- told.  A page ends early where that much was read for it.  What was only
+-- repeated, for somebody who waited, is no act.
 --
 -- ARGV   1 items at most  2 cursor: the position behind which it goes on
 --        ("": from the newest)  3 only those since, Unix milliseconds ("": all)
@@ -9,7 +10,7 @@
 --        ("revoke", "merge", "unknown": no edge understands it), by, why,
 --        partner and store of the scope ("": any, or it was none), number of
 --        ids, the first of them with blanks between, position of the entry
---        before it
+--        before it and before repetitions
 -- error  INVALID cursor
 
 local limit, cursor = tonumber(ARGV[1]), ARGV[2]
@@ -56,14 +57,18 @@ while true do
     elseif value.prev and value.merge and not value.ids then
       act = 'merge'
     end
-    for _, field in ipairs({entry[1], act, value.by or value.merge or '',
-                            value.why or '', value.partner or '',
-                            value.store or '', tostring(count), ids,
-                            value.prev or ''}) do
-      reply[#reply + 1] = field
+    if not value.again then
+      for _, field in ipairs({entry[1], act, value.by or value.merge or '',
+                              value.why or '', value.partner or '',
+                              value.store or '', tostring(count), ids,
+                              value.prev or ''}) do
+        reply[#reply + 1] = field
+      end
+      found = found + 1
+    elseif found > 0 then
+      reply[#reply] = value.prev or ''
     end
     cursor = entry[1]
-    found = found + 1
     read = read + #(value.ids or '') + 200
   end
   if #page < PAGE then

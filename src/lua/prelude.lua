@@ -184,9 +184,10 @@ end
 -- Puts changes, {id, expiry, expiry before or nil}, into the set: log, days,
 -- revoked, in this order, so that a script that is stopped half-way can be
 -- repeated and Redis knows nothing that no edge hears of.  At most 1000.
--- scope: the partner and store whose tokens they are all, if that was asked for.
+-- scope: the partner and store whose tokens they are all, if that was asked for;
+-- again: nothing is changed, the entry is there to be confirmed.
 -- Returns the id of the entry in the log.
-local function revoked_put(changes, length, by, why, ack, scope)
+local function revoked_put(changes, length, by, why, ack, scope, again)
   local words = {}
   for i, c in ipairs(changes) do
     words[i] = c[1] .. ':' .. c[2]
@@ -203,6 +204,7 @@ local function revoked_put(changes, length, by, why, ack, scope)
   add('partner', scope and scope.partner or '')
   add('store', scope and scope.store or '')
   add('ack', ack and '1' or '')
+  add('again', again and '1' or '')
   local last = log_add(length, unpack(entry))
 
   for _, c in ipairs(changes) do

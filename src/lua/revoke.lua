@@ -169,7 +169,8 @@ local scope = ARGV[13] .. ARGV[14] ~= ''
               and {partner = ARGV[13] ~= '' and ARGV[13] or partner,
                    store = ARGV[14] ~= '' and ARGV[14] or store}
 
-reply[2] = revoked_put(changes, length, ARGV[1], ARGV[2], ack, scope)
+reply[2] = revoked_put(changes, length, ARGV[1], ARGV[2], ack, scope,
+                       #fresh == 0)
 
 for _, id in ipairs(fresh) do
   if redis.call('ZADD', WHEN, 'NX', now_ms, id) == 1 then
