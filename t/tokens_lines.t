@@ -227,6 +227,55 @@ counts_are(post(line($n) . "\n" x 3_000_000 . line($n + 1)), '0 0 2 0',
 }
 
 
+# where nginx ends the body: what was before is on record, and is counted
+
+{
+    my $link = begin('Transfer-Encoding: chunked');
+    my $some = join '', map { line($n + 1000 + $_) } 1 .. 450;
+    printf $link "%x\r\n%s\r\n", length $some, $some;
+    ok(wait_for(5, sub { $redis->command('EXISTS',
+        '{partners}:token:' . sprintf('1%031x', $n + 1400)) }), 'two batches');
+    print $link "zz\r\n";
+    my $answer = TRV::Http::read_all($link, 10);
+    my $body = json($answer->{body});
+    is($answer->{status}, 400, 'a chunk that is none');
+    is($body->{registered}, $body->{line} - 1, 'what was before it');
+    ok($body->{registered} >= 400, 'is on record');
+    like($body->{detail}, qr/not one of HTTP\. The lines before line/, 'says so');
+}
+
+{
+    my $small = edge(redis => $redis, node => 'small', workers => 1,
+                     server => 'client_max_body_size 100k;');
+    $small->wait_ready;
+    my $send = sub {
+        my ($type, $some) = @_;
+        my $link = TRV::Http::open_link($small->{socket});
+        $link->autoflush(1);
+        local $SIG{PIPE} = 'IGNORE';
+        print $link join "\r\n", 'POST /token-revoke/tokens HTTP/1.1',
+            'Host: edge', 'X-Principal: operator ann', "Content-Type: $type",
+            'Connection: close', 'Transfer-Encoding: chunked', '', '';
+        while (length $some) {
+            my $piece = substr $some, 0, 10_000, '';
+            printf $link "%x\r\n%s\r\n", length $piece, $piece or last;
+        }
+        my $answer = TRV::Http::read_all($link, 10);
+        is($answer->{status}, 413, 'more than nginx takes');
+        is(TRV::Http::header($answer, 'Content-Type'),
+           'application/problem+json', 'a problem');
+        my $body = json($answer->{body});
+        like($body->{detail}, qr/client_max_body_size/, 'says so');
+        return $body;
+    };
+    my $body = $send->($type, join '', map { line($n + 2000 + $_) } 1 .. 3000);
+    ok($body->{registered} >= 400, 'what was before is on record');
+    is($body->{line}, $body->{registered} + 1, 'up to which line');
+    $send->('application/json', '[' . ' ' x 110_000 . ']');
+    $small->stop;
+}
+
+
 # over HTTP/2
 
 {

@@ -138,6 +138,8 @@ my @refused = (
     [ '{"a":' x 50 . '1' . '}' x 50, qr/nested deeper than 8/ ],
     [ '[' x 50000, qr/nested deeper than 8/ ],
     [ { %$good, token => token() }, qr/only one of "token" and "id"/i ],
+    [ { %{ without($good, 'id') }, token => token() . "\n" },
+      qr/none that a call can carry: A-Z/ ],
     [ { %$good, id => 'xyz' }, qr/"id" must be a token id/ ],
     [ { %$good, id => uc $good->{id} }, qr/lower-case/ ],
     [ { %$good, id => $zero }, qr/16 zeros/ ],
@@ -275,6 +277,11 @@ is_deeply(on_record($r->{id}),
           { partner => 'ypa-1', store => 'yhst-1', apis => 'payment',
             issued_at => $now - 5, expires_at => $now + 200 * $day },
           'the record');
+counts_are($edge->register({ %$r, apis => [] }), '0 1 0 0', 'APIs are taken');
+is_deeply(item($r->{id})->{apis}, [], 'all of them');
+is(on_record($r->{id})->{apis}, undef, 'on record');
+counts_are($edge->register({ %$r, apis => [] }), '0 0 1 0', 'again');
+counts_are($edge->register(record(apis => [])), '1 0 0 0', 'one without any');
 
 
 # the owner stays
@@ -342,6 +349,10 @@ counts_are($edge->register([ $new, $old ]), '2 0 0 0',
            'before its original, which is of somebody else');
 is(item($old->{id})->{renewed_by}, undef, 'and is not renewed by that');
 counts_are($edge->register($old), '0 0 1 0', 'again');
+counts_are($edge->register([ $new, $old ]), '0 0 2 0', 'both again');
+counts_are($edge->register({ %$new, expires_at => $now + 300 * $day }),
+           '0 1 0 0', 'the renewal, with a later expiry');
+is(item($old->{id})->{renewed_by}, undef, 'nor by that');
 
 
 # a later expiry raises that of the revocation

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "trv_bearer.h"
 #include "trv_policy.h"
 #include "trv_record.h"
 
@@ -278,6 +279,11 @@ trv_record_token(trv_record_parser_t *rp, const char *name, json_t *value)
                                "bytes", name, TRV_RECORD_MAX_TOKEN);
     }
 
+    if (trv_bearer_token_check(json_string_value(value), len) != TRV_OK) {
+        return trv_json_refuse(rp->error, "\"%s\" is none that a call can "
+                               "carry: %s", name, TRV_BEARER_CHARS);
+    }
+
     if (rp->id[0]) {
         return trv_json_refuse(rp->error, "only one of \"token\" and \"id\" "
                                "may be given");
@@ -359,6 +365,10 @@ trv_record_apis(trv_record_parser_t *rp, const char *name, json_t *value)
     }
 
     p = rp->apis;
+
+    if (n == 0) {
+        *p++ = ',';                      /* none, other than not known */
+    }
 
     for (i = 0; i < n; i++) {
         item = json_array_get(value, i);

@@ -26,7 +26,7 @@ static ngx_int_t ngx_http_trv_body_copy(ngx_buf_t *b, u_char *dst,
 static ngx_int_t ngx_http_trv_body_reserve(ngx_http_trv_admin_t *ad,
     size_t len);
 static ngx_int_t ngx_http_trv_body_give(ngx_http_trv_admin_t *ad);
-static void ngx_http_trv_body_too_large(ngx_http_trv_admin_t *ad);
+static void ngx_http_trv_body_failed(ngx_http_trv_admin_t *ad, ngx_int_t rc);
 
 
 /*
@@ -73,7 +73,7 @@ ngx_http_trv_body_start(ngx_http_trv_admin_t *ad, size_t max,
     ad->reader = body;
 
     if (r->headers_in.content_length_n > (off_t) body->max) {
-        ngx_http_trv_body_too_large(ad);
+        ngx_http_trv_body_failed(ad, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE);
         return;
     }
 
@@ -87,7 +87,7 @@ ngx_http_trv_body_start(ngx_http_trv_admin_t *ad, size_t max,
 
     if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
         r->main->count++;
-        ngx_http_finalize_request(r, rc);
+        ngx_http_trv_body_failed(ad, rc);
     }
 }
 
@@ -120,7 +120,7 @@ ngx_http_trv_body_handler(ngx_http_request_t *r)
         rc = ngx_http_read_unbuffered_request_body(r);
 
         if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
-            ngx_http_finalize_request(r, rc);
+            ngx_http_trv_body_failed(ad, rc);
             return;
         }
 
@@ -158,7 +158,7 @@ ngx_http_trv_body_receive(ngx_http_trv_admin_t *ad)
         body->received += len;
 
         if (body->received > body->max) {
-            ngx_http_trv_body_too_large(ad);
+            ngx_http_trv_body_failed(ad, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE);
             return NGX_DONE;
         }
 
@@ -283,25 +283,33 @@ ngx_http_trv_body_give(ngx_http_trv_admin_t *ad)
 }
 
 
+/* the rest will not come, or is not wanted: rc is the status */
+
 static void
-ngx_http_trv_body_too_large(ngx_http_trv_admin_t *ad)
+ngx_http_trv_body_failed(ngx_http_trv_admin_t *ad, ngx_int_t rc)
 {
-    char                  detail[64];
+    char                  detail[96];
     ngx_http_trv_body_t  *body;
 
     body = ad->reader;
 
     ad->request->read_event_handler = ngx_http_block_reading;
 
-    if (body->take && body->received) {
-        (void) body->take(ad, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE);
-        return;
+    if (rc != NGX_HTTP_REQUEST_ENTITY_TOO_LARGE && rc != NGX_HTTP_BAD_REQUEST)
+    {
+        ngx_http_finalize_request(ad->request, rc);
+
+    } else if (body->take && body->received) {
+        (void) body->take(ad, rc);
+
+    } else if (rc == NGX_HTTP_BAD_REQUEST) {
+        ngx_http_trv_admin_problem(ad, rc, "bad-request",
+                                   "The body is not one of HTTP.");
+    } else {
+        (void) snprintf(detail, sizeof(detail),
+                        "The body must have at most %zu bytes, and no more "
+                        "than client_max_body_size.", body->max);
+
+        ngx_http_trv_admin_problem(ad, rc, "too-large", detail);
     }
-
-    (void) snprintf(detail, sizeof(detail),
-                    "The body must have at most %zu bytes.",
-                    body->max);
-
-    ngx_http_trv_admin_problem(ad, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
-                               "too-large", detail);
 }

@@ -17,10 +17,10 @@ void ngx_http_trv_body_read(ngx_http_trv_admin_t *ad, size_t max,
 
 /*
  * Takes from ad->body what it can use, moving it on.  `state`: NGX_AGAIN: more
- * will come; NGX_OK: that was all; NGX_HTTP_REQUEST_ENTITY_TOO_LARGE: no more
- * is read.  Returns NGX_OK, in the first case only: wants more; NGX_DONE: it
- * has answered or is busy, and then calls ngx_http_trv_body_resume() when it
- * goes on.
+ * will come; NGX_OK: that was all; NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
+ * NGX_HTTP_BAD_REQUEST: no more is read.  Returns NGX_OK, in the first case
+ * only: wants more; NGX_DONE: it has answered or is busy, and then calls
+ * ngx_http_trv_body_resume() when it goes on.
  */
 typedef ngx_int_t (*ngx_http_trv_body_pt)(ngx_http_trv_admin_t *ad,
     ngx_int_t state);

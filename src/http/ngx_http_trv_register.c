@@ -46,6 +46,8 @@ static ngx_int_t ngx_http_trv_register_init(ngx_http_trv_admin_t *ad,
 static void ngx_http_trv_register_whole(ngx_http_trv_admin_t *ad);
 static ngx_int_t ngx_http_trv_register_take(ngx_http_trv_admin_t *ad,
     ngx_int_t state);
+static void ngx_http_trv_register_broken(ngx_http_trv_register_t *rg,
+    ngx_uint_t status);
 static ngx_int_t ngx_http_trv_register_lines(ngx_http_trv_admin_t *ad,
     ngx_int_t state);
 static trv_rc_e ngx_http_trv_register_line(ngx_http_trv_register_t *rg,
@@ -178,11 +180,8 @@ ngx_http_trv_register_take(ngx_http_trv_admin_t *ad, ngx_int_t state)
 
     rg = ad->data;
 
-    if (state == NGX_HTTP_REQUEST_ENTITY_TOO_LARGE) {
-        rg->refused = rg->line + 1;
-        ngx_http_trv_register_refuse(rg, state, "too-large", "The body must "
-                                     "have at most %d bytes",
-                                     NGX_HTTP_TRV_REGISTER_MAX_LEN);
+    if (state >= NGX_HTTP_SPECIAL_RESPONSE) {
+        ngx_http_trv_register_broken(rg, state);
         return ngx_http_trv_register_flush(ad);
     }
 
@@ -203,6 +202,26 @@ ngx_http_trv_register_take(ngx_http_trv_admin_t *ad, ngx_int_t state)
     }
 
     return ngx_http_trv_register_flush(ad);
+}
+
+
+/* the lines end here, with this status */
+
+static void
+ngx_http_trv_register_broken(ngx_http_trv_register_t *rg, ngx_uint_t status)
+{
+    rg->refused = rg->line + 1;
+
+    if (status == NGX_HTTP_REQUEST_ENTITY_TOO_LARGE) {
+        ngx_http_trv_register_refuse(rg, status, "too-large", "The body must "
+            "have at most %d bytes, and no more than client_max_body_size",
+            NGX_HTTP_TRV_REGISTER_MAX_LEN);
+
+    } else {
+        ngx_http_trv_register_refuse(rg, status, "bad-request", "From line %ui "
+                                     "on the body is not one of HTTP",
+                                     rg->refused);
+    }
 }
 
 

@@ -2,11 +2,12 @@
 --
 -- A token never changes its owner; its expiry only grows, and that of its
 -- revocation with it.  What is given replaces what is on record, but for the
--- original of a renewal.  An original may be registered after its renewal.
+-- original of a renewal.  An original may be registered after its renewal; if
+-- it is somebody else's then, the renewal stays on record and is not named.
 --
 -- ARGV   1 by  2 log length  3 how long records are kept, seconds after expiry
 --        4.. "ID PARTNER STORE ISSUED EXPIRES RENEWS APIS", one blank between,
---        nothing where nothing is known
+--        nothing where nothing is known; "," for APIS: there are none
 -- reply  new, changed, the same as on record, expired for longer than records
 --        are kept (and left out)
 -- error  CONFLICT n owner: number n has another owner on record;
@@ -82,10 +83,14 @@ local function take(n, id, given)
       return wrong
     elseif on.renews ~= '' and on.renews ~= given.renews then
       return 'CONFLICT ' .. n .. ' renews'
-    elseif original.partner ~= '' and not same_owner(original, given) then
+    end
+    local foreign = original.partner ~= '' and not same_owner(original, given)
+    if foreign and on.renews == '' then
       return 'CONFLICT ' .. n .. ' original'
     end
-    if original.renewed_by ~= id and names(original, id, expiry) then
+    if not foreign and original.renewed_by ~= id
+       and names(original, id, expiry)
+    then
       original.renewed_by = id
       links[given.renews] = id
     end
@@ -102,8 +107,9 @@ local function take(n, id, given)
   given.expires_at = string.format('%d', expiry)
   given.renewed_by = ''
   for _, field in ipairs(RECORD_FIELDS) do
-    if given[field] ~= '' and given[field] ~= on[field] then
-      on[field], differs = given[field], true
+    local value = given[field] ~= ',' and given[field] or ''
+    if given[field] ~= '' and value ~= on[field] then
+      on[field], differs = value, true
     end
   end
 
@@ -171,6 +177,9 @@ for id, on in pairs(records) do
       end
     end
     redis.call('HSET', token_key(id), unpack(fields))
+    if on.apis == '' then
+      redis.call('HDEL', token_key(id), 'apis')
+    end
   end
   if on.new and on.revoked then
     revocation_file(id, redis.call('ZSCORE', WHEN, id) or 0, on.partner,

@@ -60,7 +60,7 @@ trv_record_has_one_spelling(void **state)
           "\"token\":\"abc\"," REST,
           ID " ypa-1 yhst-1  1900000000  " },
         { "{\"token\":\"abc\",\"apis\":[]," REST,
-          ID " ypa-1 yhst-1  1900000000  " },
+          ID " ypa-1 yhst-1  1900000000  ," },
         { "{\"token\":\"abc\"," OWNER
           "\"issued_at\":\"2027-01-15T08:00:00Z\","
           "\"expires_at\":\"2027-03-01T00:00:00Z\"}",
@@ -105,7 +105,8 @@ trv_record_bad_ones_are_named(void **state)
         const char  *line;
         const char  *says;
     } cases[] = {
-        { "", "not valid JSON" },
+        { "", "the record is empty" },
+        { " ", "not valid JSON" },
         { "{", "not valid JSON (column" },
         { "{\"token\":\"a\"} {}", "not valid JSON" },
         { "{\"token\":\"a\",\"token\":\"b\"," REST, "not valid JSON" },
@@ -120,6 +121,7 @@ trv_record_bad_ones_are_named(void **state)
         { "{\"id\":\"" ID "\",\"token\":\"abc\"," REST, "only one of" },
         { "{\"token\":\"\"," REST, "\"token\" must be a string of 1 to 8192" },
         { "{\"token\":7," REST, "\"token\" must be a string" },
+        { "{\"token\":\"abc\\n\"," REST, "\"token\" is none that a call" },
         { "{\"token\":null," REST, "\"token\" must be a string" },
         { "{\"id\":\"BA7816BF8F01CFEA414140DE5DAE2223\"," REST, "lower-case" },
         { "{\"id\":\"00000000000000001111111111111111\"," REST, "16 zeros" },
