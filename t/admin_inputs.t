@@ -133,7 +133,7 @@ my $token = token();
 my $zero = '0' x 32;
 
 my @bodies = (
-    [ '', qr/JSON/ ], [ ' ', qr/JSON/ ], [ '{', qr/JSON/ ],
+    [ '', qr/The body is empty/ ], [ ' ', qr/JSON/ ], [ '{', qr/JSON/ ],
     [ '{}', qr/exactly one/i ], [ '[]', qr/object/ ], [ 'null', qr/object/ ],
     [ '"x"', qr/object/ ], [ '1', qr/object/ ], [ 'true', qr/object/ ],
     [ qq({"ids":["$id"]}x), qr/JSON/ ],
@@ -181,6 +181,10 @@ my @bodies = (
     [ qq({"reason":"<$token>","tokens":["a","$token"]}),
       qr/"reason" must not hold the text of a token/ ],
     [ qq({"ids":["$id"],"reason":") . "\xc3\xa4" x 257 . '"}', qr/257/ ],
+    [ '{"token":"short","reason":"it was short."}',
+      qr/"reason" must not hold the text of a token/ ],
+    [ '{"ids":["' . token_id($token) . qq("],"reason":"leaked: $token"}),
+      qr/"reason" must not hold the text of a token/ ],
     [ qq({"ids":["$id"],"dry_run":1}), qr/"dry_run"/ ],
     [ qq({"ids":["$id"],"dry_run":"yes"}), qr/"dry_run"/ ],
     [ qq({"ids":["$id"],"expect":-1}), qr/"expect"/ ],
@@ -287,13 +291,69 @@ is($redis->command('ZSCORE', '{partners}:revoked', $fresh), $at + 1000,
 
 # tokens that could be taken for something else
 
+$size = set_size();
+
 for my $odd ("a\\r\\nSET x y\\r\\n", '*1\\r\\n$4\\r\\nQUIT\\r\\n',
              "]] return 1 --", '%s%n%p', '${jndi}', "' or 1=1 --",
-             "\\u0001\\u007f", "\xe2\x82\xac")
+             "\\u0001\\u007f", "\xe2\x82\xac", "$token\\n", " $token",
+             "Bearer $token")
 {
-    my $before = set_size();
-    is(post(qq({"token":"$odd"}))->{status}, 200, 'an odd token');
-    is(set_size(), $before + 1, 'is one more');
+    problem(post(qq({"token":"$odd"})), 400, 'a text that no call can carry',
+            qr/^Token number 1 is none that a call can carry: A-Z a-z/);
+    problem(post(qq({"tokens":["$token","$odd"]})), 400, 'one of two',
+            qr/^Token number 2 is none/);
+}
+
+is(set_size(), $size, 'and has changed nothing');
+
+for my $odd ('...', '/~+_-', '0', 'return==') {
+    is(post({ token => $odd })->{status}, 200, 'an odd token');
+    is(set_size(), ++$size, 'is one more');
+}
+
+
+# what was asked for is done, whatever a cache may have of it
+
+for my $condition ([ 'If-Match' => '"x"' ], [ 'If-None-Match' => '*' ],
+                   [ 'If-Unmodified-Since' => 'Mon, 29 Nov 1999 18:13:10 GMT' ],
+                   [ 'If-Modified-Since' => 'Fri, 01 Jan 2038 00:00:00 GMT' ])
+{
+    my $answer = post({ token => token() }, @$condition);
+    is($answer->{status}, 200, "@$condition");
+    is(json($answer->{body})->{count}, 1, 'has its answer');
+    is($edge->request('GET', "${P}whoami", headers =>
+           [ 'X-Principal' => 'operator ann', @$condition ])->{status}, 200,
+       'and a GET too');
+}
+
+
+# arguments where there are none
+
+$size = set_size();
+
+for my $path ('revocations', "revocations/$id", 'edges', 'history', 'metrics',
+              'whoami', 'ready')
+{
+    problem($edge->request($path eq 'revocations' ? 'POST' : 'GET',
+                           "$P$path?dry_run=true",
+                           headers => [ 'X-Principal' => 'operator ann',
+                                        'Content-Type' => 'application/json' ],
+                           body => qq({"token":"${token}2"})),
+            400, "$path?dry_run=true", qr/takes no arguments/);
+}
+
+is(set_size(), $size, 'an argument that is not known revokes nothing');
+
+my $answer_to_nobody = $edge->request('POST', "${P}ready");
+problem($answer_to_nobody, 405, 'POST ready, by nobody');
+is(TRV::Http::header($answer_to_nobody, 'Allow'), 'GET, HEAD', 'what is allowed');
+
+for my $case ([ 'limit=1&limit=2', qr/more than once/ ],
+              [ 'limit=1%', qr/begins no escape/ ],
+              [ 'cursor=%zz', qr/begins no escape/ ])
+{
+    problem($edge->admin("revocations?$case->[0]"), 400, $case->[0], $case->[1]);
+    problem($edge->admin("log?$case->[0]"), 400, "log?$case->[0]", $case->[1]);
 }
 
 

@@ -52,16 +52,20 @@ for my $case ([ 'wait=5', 5 ], [ 'WAIT=5', 5 ], [ 'wait = 5', 5 ],
               [ 'wait=-1', '' ], [ 'wait=x', '' ], [ 'wait', '' ],
               [ 'wait=', '' ], [ 'await=5', '' ], [ 'wait=x, wait=5', '' ],
               [ 'wait="', '' ], [ '"wait=5', '' ], [ 'wait=99999999999999', 30 ],
+              [ 'wait=99999999999999999999', 30 ], [ 'wait=5x', '' ],
               [ '=5', '' ], [ ';;', '' ], [ 'a="\\', '' ])
 {
     my ($prefer, $seconds) = @$case;
-    my $answer = $first->revoke({ token => token(),
-                                  dry_run => JSON::PP::true() },
-                                Prefer => $prefer);
+    my $answer = $first->revoke({ token => token() }, Prefer => $prefer);
     is($answer->{status}, 200, "Prefer: $prefer");
     is(TRV::Http::header($answer, 'Preference-Applied'),
        $seconds && "wait=$seconds", 'is understood so');
 }
+
+my $dry = $first->revoke({ token => token(), dry_run => JSON::PP::true() },
+                         Prefer => 'wait=5');
+is($dry->{status}, 200, 'a dry run');
+is(TRV::Http::header($dry, 'Preference-Applied'), '', 'waits for nothing');
 
 
 # all of them, each time
@@ -84,8 +88,8 @@ my $last = $redis->command('XREVRANGE', '{partners}:log', '+', '-', 'COUNT', 1);
 is($body->{position}, $last->[0][0], 'the position is the end of the log');
 my %entry = @{ $last->[0][1] };
 is((split /:/, $entry{ids})[0], token_id($token), 'which names the token');
-is($redis->command('HGET', '{partners}:days', 'total') =~ /^(\d+):/ && $1, 32,
-   'and counts it once');
+is($redis->command('HGET', '{partners}:days', 'total') =~ /^(\d+):/ && $1,
+   $redis->command('ZCARD', '{partners}:revoked'), 'and counts it once');
 
 # Redis lost everything: the edges that cannot have reported yet are waited for
 

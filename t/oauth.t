@@ -78,6 +78,15 @@ introspect_is($operator, "a\0%&=+\r\n", $inactive, 'any bytes');
 introspect_is($operator, on_record(expires_at => time - 1), $inactive,
               'expired');
 
+is(form('introspect?foo=bar', $operator, { token => $token })->{status}, 200,
+   'a query that is not known is ignored');
+
+my $waited = form('revoke', $operator, { token => on_record() },
+                  'Content-Type' => 'application/x-www-form-urlencoded',
+                  Prefer => 'wait=5');
+is($waited->{status}, 200, 'revoked, waiting');
+is(TRV::Http::header($waited, 'Preference-Applied'), 'wait=5', 'as it says');
+
 my $bare = on_record();
 ok(!exists json(form('introspect', $operator, { token => $bare })->{body})
        ->{scope}, 'no APIs, no scope');

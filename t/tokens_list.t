@@ -143,6 +143,10 @@ is(ids([ all('q=yhst-') ]), matching(sub { 1 }), 'begin of a store');
 is(ids([ all('q=hst') ]), '', 'not the middle');
 is(ids([ all('q=') ]), matching(sub { 1 }), 'of anything');
 
+my ($hex) = add(record(partner => '0123456789abcdef' x 2, store => 'f' x 64));
+is(ids([ all("q=$_") ]), $hex->{id}, "a name may look like an id: $_")
+    for $hex->{partner}, 'f' x 32, 'f' x 64;
+
 my $item = json($edge->admin("tokens/$of{'ypa-1 yhst-1'}{revoked}{id}")
                     ->{body});
 is($item->{state}, 'revoked', 'a revoked one');
@@ -196,7 +200,9 @@ for my $args ('limit=0', 'limit=1001', 'limit=x', 'limit=', 'cursor=x',
               'cursor=!!', 'cursor=' . 'a' x 500, 'cursor=dzpmb286YmFy',
               'state=', 'state=ACTIVE', 'state=dead', 'partner=', 'store=',
               'partner=a/b', 'store=' . 'a' x 65, 'q=a%20b', 'q=a*',
-              'q=' . 'a' x 65, 'since=1', 'foo=1', 'Q=x', 'partner', 'q=%00')
+              'q=' . 'a' x 65, 'since=1', 'foo=1', 'Q=x', 'partner', 'q=%00',
+              'q=a&q=a', 'partner=ypa-1&state=all&partner=ypa-2', 'q=%a',
+              'q=%', 'partner=%ypa-1', 'limit=1%', 'q=a%zz')
 {
     problem($edge->admin("tokens?$args"), 400, "?$args");
 }

@@ -21,6 +21,10 @@ trv_json_load(const char *text, size_t len, const char *what, json_t **value,
 {
     json_error_t  json_error;
 
+    if (len == 0) {
+        return trv_json_refuse(error, "the %s is empty", what);
+    }
+
     if (trv_json_depth_check(text, len) != TRV_OK) {
         return trv_json_refuse(error, "the JSON is nested deeper than %d",
                                TRV_JSON_MAX_DEPTH);
@@ -33,7 +37,7 @@ trv_json_load(const char *text, size_t len, const char *what, json_t **value,
 
         /* the text of jansson's error quotes what it read: maybe a token */
 
-        if (len == 0 || memchr(text, '\n', len) == NULL) {
+        if (memchr(text, '\n', len) == NULL) {
             return trv_json_refuse(error, "the %s is not valid JSON (column "
                                    "%d)", what, json_error.column);
         }

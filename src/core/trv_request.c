@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "trv_bearer.h"
 #include "trv_request.h"
 
 
@@ -47,6 +48,9 @@ static trv_rc_e trv_request_token_add(trv_request_parser_t *rp, json_t *value);
 static trv_rc_e trv_request_reason(trv_request_parser_t *rp, const char *name,
     json_t *value);
 static bool trv_request_holds(const char *reason, json_t *token);
+static bool trv_request_quotes(const trv_request_t *req);
+static bool trv_request_names(const trv_request_t *req, const char *token,
+    size_t len);
 static trv_rc_e trv_request_dry_run(trv_request_parser_t *rp, const char *name,
     json_t *value);
 static trv_rc_e trv_request_expect(trv_request_parser_t *rp, const char *name,
@@ -55,9 +59,6 @@ static trv_rc_e trv_request_expires_at(trv_request_parser_t *rp,
     const char *name, json_t *value);
 static void trv_request_fold(trv_request_t *req);
 
-
-static const char  trv_request_told[] =
-    "\"reason\" must not hold the text of a token";
 
 static const trv_request_member_t  trv_request_table[] = {
     { "token", trv_request_token },
@@ -143,6 +144,7 @@ static trv_rc_e
 trv_request_members(trv_request_parser_t *rp, json_t *root)
 {
     trv_json_quoted_t            quoted;
+    bool                         told;
     size_t                       i;
     json_t                      *value;
     trv_rc_e                     rc;
@@ -174,15 +176,15 @@ trv_request_members(trv_request_parser_t *rp, json_t *root)
     }
 
     value = json_object_get(root, "tokens");
+    told = trv_request_holds(rp->req->reason, json_object_get(root, "token"));
 
     for (i = 0; i < json_array_size(value); i++) {
-        if (trv_request_holds(rp->req->reason, json_array_get(value, i))) {
-            return trv_json_refuse(rp->error, "%s", trv_request_told);
-        }
+        told |= trv_request_holds(rp->req->reason, json_array_get(value, i));
     }
 
-    if (trv_request_holds(rp->req->reason, json_object_get(root, "token"))) {
-        return trv_json_refuse(rp->error, "%s", trv_request_told);
+    if (told || trv_request_quotes(rp->req)) {
+        return trv_json_refuse(rp->error, "\"reason\" must not hold the text "
+                               "of a token");
     }
 
     return trv_request_what(rp);
@@ -196,6 +198,55 @@ trv_request_holds(const char *reason, json_t *token)
 {
     return reason && json_string_length(token) >= TRV_REQUEST_MIN_SECRET
            && strstr(reason, json_string_value(token)) != NULL;
+}
+
+
+/* the same of a token whose id was given, or that is short: as a word */
+
+static bool
+trv_request_quotes(const trv_request_t *req)
+{
+    size_t       len;
+    const char  *p;
+
+    static const char  chars[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                 "abcdefghijklmnopqrstuvwxyz"
+                                 "0123456789-._~+/";
+
+    for (p = req->reason; p && *p; p += len ? len : 1) {
+        len = strspn(p, chars);
+
+        /* what ends a sentence or stands for padding may be part of it */
+
+        if (len && (trv_request_names(req, p, len + strspn(p + len, "="))
+                    || trv_request_names(req, p, len)
+                    || trv_request_names(req, p, len - (p[len - 1] == '.'))))
+        {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
+static bool
+trv_request_names(const trv_request_t *req, const char *token, size_t len)
+{
+    size_t    i;
+    trv_id_t  id;
+
+    if (len == 0 || trv_id_digest(token, len, &id) != TRV_OK) {
+        return false;
+    }
+
+    for (i = 0; i < req->n; i++) {
+        if (trv_id_equal(&req->ids[i], &id)) {
+            return true;
+        }
+    }
+
+    return false;
 }
 
 
@@ -368,10 +419,7 @@ trv_request_list(trv_request_parser_t *rp, const char *name, json_t *value)
 }
 
 
-/*
- * Any text can be revoked, whatever an edge would accept as a token: it may
- * come from a log, and refusing one more text harms nobody.
- */
+/* a text that no call can carry is not that of the token which is meant */
 
 static trv_rc_e
 trv_request_token_add(trv_request_parser_t *rp, json_t *value)
@@ -385,6 +433,12 @@ trv_request_token_add(trv_request_parser_t *rp, json_t *value)
     if (len == 0 || len > TRV_REQUEST_MAX_TOKEN) {
         return trv_json_refuse(rp->error, "token number %zu must have 1 to %d "
                                "bytes", req->n + 1, TRV_REQUEST_MAX_TOKEN);
+    }
+
+    if (trv_bearer_token_check(json_string_value(value), len) != TRV_OK) {
+        return trv_json_refuse(rp->error, "token number %zu is none that a "
+                               "call can carry: %s", req->n + 1,
+                               TRV_BEARER_CHARS);
     }
 
     return trv_id_digest(json_string_value(value), len, &req->ids[req->n++]);

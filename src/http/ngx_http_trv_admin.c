@@ -10,6 +10,7 @@
 #define NGX_HTTP_TRV_ROUTE_OAUTH     0x04        /* a form, errors of OAuth */
 #define NGX_HTTP_TRV_ROUTE_REGISTRY  0x08        /* needs token records */
 #define NGX_HTTP_TRV_ROUTE_LINES     0x10        /* takes NDJSON, unread */
+#define NGX_HTTP_TRV_ROUTE_LIST      0x20        /* takes arguments */
 
 
 typedef struct {
@@ -25,12 +26,12 @@ static ngx_http_trv_admin_t *ngx_http_trv_admin_create(ngx_http_request_t *r,
     ngx_trv_set_t *set);
 static ngx_int_t ngx_http_trv_admin_start(ngx_http_trv_admin_t *ad);
 static const ngx_http_trv_route_t *ngx_http_trv_admin_route(
-    ngx_http_trv_admin_t *ad, ngx_str_t *allow);
+    ngx_http_trv_admin_t *ad, ngx_str_t *allow, ngx_uint_t *flags);
 static ngx_int_t ngx_http_trv_admin_principal(ngx_http_trv_admin_t *ad);
 static ngx_uint_t ngx_http_trv_admin_matches(const ngx_http_trv_route_t *route,
     ngx_str_t *path, ngx_str_t *id);
 static void ngx_http_trv_admin_unknown(ngx_http_trv_admin_t *ad,
-    const ngx_http_trv_route_t *route);
+    ngx_uint_t flags);
 static ngx_int_t ngx_http_trv_admin_allowed(ngx_http_trv_admin_t *ad,
     const ngx_http_trv_route_t *route);
 static void ngx_http_trv_admin_post(ngx_http_trv_admin_t *ad,
@@ -44,7 +45,7 @@ static void ngx_http_trv_admin_cleanup(void *data);
 
 static const ngx_http_trv_route_t  ngx_http_trv_routes[] = {
 
-    { ngx_string("revocations"), NGX_HTTP_TRV_READ, 0,
+    { ngx_string("revocations"), NGX_HTTP_TRV_READ, NGX_HTTP_TRV_ROUTE_LIST,
       TRV_OP_LIST_REVOCATIONS, ngx_http_trv_revocations },
 
     { ngx_string("revocations"), NGX_HTTP_TRV_READ, NGX_HTTP_TRV_ROUTE_ID,
@@ -53,7 +54,8 @@ static const ngx_http_trv_route_t  ngx_http_trv_routes[] = {
     { ngx_string("revocations"), NGX_HTTP_POST, 0,
       TRV_OP_REVOKE_TOKEN, ngx_http_trv_revoke },
 
-    { ngx_string("tokens"), NGX_HTTP_TRV_READ, NGX_HTTP_TRV_ROUTE_REGISTRY,
+    { ngx_string("tokens"), NGX_HTTP_TRV_READ,
+      NGX_HTTP_TRV_ROUTE_REGISTRY|NGX_HTTP_TRV_ROUTE_LIST,
       TRV_OP_LIST_TOKENS, ngx_http_trv_tokens },
 
     { ngx_string("tokens"), NGX_HTTP_TRV_READ,
@@ -70,7 +72,7 @@ static const ngx_http_trv_route_t  ngx_http_trv_routes[] = {
     { ngx_string("history"), NGX_HTTP_TRV_READ, 0,
       TRV_OP_GET_METRICS, ngx_http_trv_history },
 
-    { ngx_string("log"), NGX_HTTP_TRV_READ, 0,
+    { ngx_string("log"), NGX_HTTP_TRV_READ, NGX_HTTP_TRV_ROUTE_LIST,
       TRV_OP_GET_LOG, ngx_http_trv_acts },
 
     { ngx_string("metrics"), NGX_HTTP_TRV_READ, 0,
@@ -191,17 +193,18 @@ ngx_http_trv_admin_start(ngx_http_trv_admin_t *ad)
 {
     ngx_int_t                    rc;
     ngx_str_t                    allow;
+    ngx_uint_t                   flags;
     ngx_http_request_t          *r;
     const ngx_http_trv_route_t  *route;
 
     r = ad->request;
 
-    route = ngx_http_trv_admin_route(ad, &allow);
+    route = ngx_http_trv_admin_route(ad, &allow, &flags);
 
-    if (!(route && route->flags & NGX_HTTP_TRV_ROUTE_OPEN)
+    if (!(flags & NGX_HTTP_TRV_ROUTE_OPEN)
         && ngx_http_trv_admin_principal(ad) != NGX_OK)
     {
-        ngx_http_trv_admin_unknown(ad, route);
+        ngx_http_trv_admin_unknown(ad, flags);
         return NGX_OK;
     }
 
@@ -225,6 +228,16 @@ ngx_http_trv_admin_start(ngx_http_trv_admin_t *ad)
         return NGX_OK;
     }
 
+    /* those of OAuth ignore what they do not know (RFC 6749, 3.1) */
+
+    if (r->args.len && !(flags & (NGX_HTTP_TRV_ROUTE_LIST
+                                  |NGX_HTTP_TRV_ROUTE_OAUTH)))
+    {
+        ngx_http_trv_admin_problem(ad, NGX_HTTP_BAD_REQUEST, "bad-request",
+                                   "This resource takes no arguments.");
+        return NGX_OK;
+    }
+
     if (route->method == NGX_HTTP_POST) {
         ngx_http_trv_admin_post(ad, route);
         return NGX_OK;
@@ -241,10 +254,14 @@ ngx_http_trv_admin_start(ngx_http_trv_admin_t *ad)
 }
 
 
-/* NULL: none; then allow holds the methods of the resource, if there is one */
+/*
+ * NULL: none; then allow holds the methods of the resource, if there is one,
+ * and flags those that all of these have.
+ */
 
 static const ngx_http_trv_route_t *
-ngx_http_trv_admin_route(ngx_http_trv_admin_t *ad, ngx_str_t *allow)
+ngx_http_trv_admin_route(ngx_http_trv_admin_t *ad, ngx_str_t *allow,
+    ngx_uint_t *flags)
 {
     ngx_str_t                    id;
     const ngx_http_trv_route_t  *route;
@@ -254,6 +271,7 @@ ngx_http_trv_admin_route(ngx_http_trv_admin_t *ad, ngx_str_t *allow)
     static ngx_str_t  both = ngx_string("GET, HEAD, POST");
 
     ngx_str_null(allow);
+    *flags = 0;
 
     for (route = ngx_http_trv_routes; route->handler; route++) {
 
@@ -265,9 +283,11 @@ ngx_http_trv_admin_route(ngx_http_trv_admin_t *ad, ngx_str_t *allow)
             ad->rest = id;
             ad->route = route - ngx_http_trv_routes;
             ad->revokes = (route->op == TRV_OP_REVOKE_TOKEN);
+            *flags = route->flags;
             return route;
         }
 
+        *flags = allow->len ? *flags & route->flags : route->flags;
         *allow = allow->len ? both
                             : route->method == NGX_HTTP_POST ? post : get;
     }
@@ -309,10 +329,9 @@ ngx_http_trv_admin_matches(const ngx_http_trv_route_t *route, ngx_str_t *path,
 /* who is asking is not known */
 
 static void
-ngx_http_trv_admin_unknown(ngx_http_trv_admin_t *ad,
-    const ngx_http_trv_route_t *route)
+ngx_http_trv_admin_unknown(ngx_http_trv_admin_t *ad, ngx_uint_t flags)
 {
-    if (route && route->flags & NGX_HTTP_TRV_ROUTE_OAUTH) {
+    if (flags & NGX_HTTP_TRV_ROUTE_OAUTH) {
         ngx_http_trv_oauth_client(ad);
         return;
     }
@@ -427,9 +446,6 @@ ngx_http_trv_admin_post(ngx_http_trv_admin_t *ad,
 
     ngx_http_trv_body_read(ad, TRV_REQUEST_MAX_LEN, route->handler);
 }
-
-
-/* parameters may follow it, as "; charset=utf-8" */
 
 
 static void

@@ -108,13 +108,11 @@ ngx_int_t ngx_http_trv_admin_by(ngx_http_trv_admin_t *ad, ngx_str_t *by);
 
 /*
  * The query, one argument a call: NGX_OK: name is raw, value is decoded;
- * NGX_DONE: that was all; NGX_ERROR: no memory.  *p begins at NULL.
+ * NGX_DECLINED: the value has a broken escape; NGX_DONE: that was all;
+ * NGX_ERROR: no memory.  *p begins at NULL.
  */
 ngx_int_t ngx_http_trv_admin_arg(ngx_http_trv_admin_t *ad, u_char **p,
     ngx_str_t *name, ngx_str_t *value);
-
-/* NGX_OK: there is no query; NGX_DONE: answered, because there is one */
-ngx_int_t ngx_http_trv_admin_no_args(ngx_http_trv_admin_t *ad);
 
 /* the next request header field of this name (lower case); after == NULL: the
    first one */

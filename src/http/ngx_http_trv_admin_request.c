@@ -1,5 +1,6 @@
 
 #include "ngx_http_trv_admin.h"
+#include "trv_escape.h"
 
 
 ngx_int_t
@@ -27,7 +28,7 @@ ngx_int_t
 ngx_http_trv_admin_arg(ngx_http_trv_admin_t *ad, u_char **p, ngx_str_t *name,
     ngx_str_t *value)
 {
-    u_char  *end, *last, *equal, *src, *dst;
+    u_char  *end, *last, *equal, *raw;
 
     if (ad->request->args.len == 0) {
         return NGX_DONE;
@@ -52,34 +53,18 @@ ngx_http_trv_admin_arg(ngx_http_trv_admin_t *ad, u_char **p, ngx_str_t *name,
     name->data = *p;
     name->len = equal - *p;
 
-    src = ngx_min(equal + 1, end);
+    raw = ngx_min(equal + 1, end);
 
-    value->data = ngx_pnalloc(ad->request->pool, end - src + 1);
+    value->data = ngx_pnalloc(ad->request->pool, end - raw + 1);
     if (value->data == NULL) {
         return NGX_ERROR;
     }
 
-    dst = value->data;
-    ngx_unescape_uri(&dst, &src, end - src, 0);
-    value->len = dst - value->data;
-
     *p = end + 1;
 
-    return NGX_OK;
-}
-
-
-ngx_int_t
-ngx_http_trv_admin_no_args(ngx_http_trv_admin_t *ad)
-{
-    if (ad->request->args.len == 0) {
-        return NGX_OK;
-    }
-
-    ngx_http_trv_admin_problem(ad, NGX_HTTP_BAD_REQUEST, "bad-request",
-                               "This resource takes no arguments.");
-
-    return NGX_DONE;
+    return trv_escape_decode((char *) raw, end - raw, (char *) value->data,
+                             &value->len)
+           == TRV_OK ? NGX_OK : NGX_DECLINED;
 }
 
 

@@ -70,6 +70,10 @@ ngx_http_trv_answer(ngx_http_request_t *r, ngx_uint_t status,
     ngx_http_clear_accept_ranges(r);
     ngx_http_clear_last_modified(r);
 
+    /* a precondition (RFC 9110, 13) is for what was asked, which is done */
+
+    r->disable_not_modified = 1;
+
     r->headers_out.status = status;
     r->headers_out.status_line.len = 0;
     r->headers_out.content_length_n = body->len;

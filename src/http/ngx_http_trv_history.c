@@ -21,10 +21,6 @@ ngx_http_trv_history(ngx_http_trv_admin_t *ad)
 {
     trv_words_t  *words;
 
-    if (ngx_http_trv_admin_no_args(ad) != NGX_OK) {
-        return;
-    }
-
     words = ngx_http_trv_admin_words(ad, TRV_SCRIPT_HISTORY);
     if (words == NULL) {
         ngx_http_trv_admin_error(ad);

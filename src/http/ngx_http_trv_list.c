@@ -64,6 +64,7 @@ ngx_http_trv_list_args(ngx_http_trv_admin_t *ad, ngx_uint_t takes,
     u_char                         *p;
     ngx_int_t                       rc;
     ngx_str_t                       name, value;
+    ngx_uint_t                      given, all;
     const char                     *wrong;
     const ngx_http_trv_list_arg_t  *arg;
 
@@ -73,6 +74,7 @@ ngx_http_trv_list_args(ngx_http_trv_admin_t *ad, ngx_uint_t takes,
     ngx_str_set(&list->state, "all");
 
     p = NULL;
+    all = 0;
 
     for ( ;; ) {
         rc = ngx_http_trv_admin_arg(ad, &p, &name, &value);
@@ -93,7 +95,13 @@ ngx_http_trv_list_args(ngx_http_trv_admin_t *ad, ngx_uint_t takes,
             return NGX_DONE;
         }
 
-        wrong = arg->parse(ad, list, &value);
+        given = (ngx_uint_t) 1 << (arg - ngx_http_trv_list_known);
+
+        wrong = rc == NGX_DECLINED
+                ? "An argument has a \"%\" that begins no escape."
+                : all & given ? "An argument is given more than once."
+                              : arg->parse(ad, list, &value);
+        all |= given;
 
         if (wrong) {
             ngx_http_trv_admin_problem(ad, NGX_HTTP_BAD_REQUEST,
@@ -360,7 +368,7 @@ ngx_http_trv_list_id(ngx_http_trv_admin_t *ad)
         return NGX_DONE;
     }
 
-    return ngx_http_trv_admin_no_args(ad);
+    return NGX_OK;
 }
 
 

@@ -110,10 +110,6 @@ ngx_http_trv_metrics(ngx_http_trv_admin_t *ad)
     ngx_http_trv_metrics_t       *m;
     const ngx_http_trv_family_t  *family;
 
-    if (ngx_http_trv_admin_no_args(ad) != NGX_OK) {
-        return;
-    }
-
     m = ngx_pcalloc(ad->request->pool, sizeof(ngx_http_trv_metrics_t));
     if (m == NULL) {
         ngx_http_trv_admin_error(ad);

@@ -6,6 +6,7 @@
 
 
 static ngx_int_t ngx_http_trv_prefer_parse(ngx_str_t *value);
+static ngx_int_t ngx_http_trv_prefer_seconds(ngx_str_t *word);
 static u_char *ngx_http_trv_prefer_blanks(u_char *p, u_char *last,
     const char *also);
 static u_char *ngx_http_trv_prefer_word(u_char *p, u_char *last,
@@ -27,7 +28,7 @@ ngx_http_trv_prefer_wait(ngx_http_request_t *r)
         /* of several the first counts (RFC 7240, 2) */
 
         if (sec != NGX_DECLINED) {
-            return sec > 0 ? ngx_min(sec, NGX_HTTP_TRV_PREFER_WAIT_MAX) : 0;
+            return ngx_max(sec, 0);
         }
     }
 
@@ -83,7 +84,7 @@ ngx_http_trv_prefer_parse(ngx_str_t *value)
         if (name.len == 4
             && ngx_strncasecmp(name.data, (u_char *) "wait", 4) == 0)
         {
-            return ngx_atoi(word.data, word.len);
+            return ngx_http_trv_prefer_seconds(&word);
         }
 
         /* its parameters */
@@ -94,6 +95,34 @@ ngx_http_trv_prefer_parse(ngx_str_t *value)
     }
 
     return NGX_DECLINED;
+}
+
+
+/* at most 30; NGX_ERROR: not a number */
+
+static ngx_int_t
+ngx_http_trv_prefer_seconds(ngx_str_t *word)
+{
+    size_t     i;
+    ngx_int_t  sec;
+
+    if (word->len == 0) {
+        return NGX_ERROR;
+    }
+
+    sec = 0;
+
+    for (i = 0; i < word->len; i++) {
+
+        if (word->data[i] < '0' || word->data[i] > '9') {
+            return NGX_ERROR;
+        }
+
+        sec = ngx_min(sec * 10 + word->data[i] - '0',
+                      NGX_HTTP_TRV_PREFER_WAIT_MAX);
+    }
+
+    return sec;
 }
 
 

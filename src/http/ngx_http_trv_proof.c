@@ -240,6 +240,13 @@ ngx_http_trv_proof_edges_reply(ngx_http_trv_admin_t *ad, redisReply *reply,
         return;
     }
 
+    if (pf->wait_sec
+        && ngx_http_trv_prefer_applied(ad->request, pf->wait_sec) != NGX_OK)
+    {
+        ngx_http_trv_admin_error(ad);
+        return;
+    }
+
     pf->done(ad);
 }
 

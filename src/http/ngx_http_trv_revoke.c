@@ -343,6 +343,7 @@ ngx_http_trv_revoke_finish(ngx_http_trv_admin_t *ad)
     rv->proof->more = (rv->count > rv->proof->n);
 
     if (rv->request.dry_run) {
+        rv->proof->wait_sec = 0;         /* nothing is waited for */
         ngx_http_trv_proof_edges(ad);
 
     } else {

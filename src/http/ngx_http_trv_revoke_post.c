@@ -204,13 +204,5 @@ ngx_http_trv_revoke_answer(ngx_http_trv_admin_t *ad)
         (void) json_object_set_new(root, "dry_run", json_true());
     }
 
-    if (pf->wait_sec
-        && ngx_http_trv_prefer_applied(ad->request, pf->wait_sec) != NGX_OK)
-    {
-        json_decref(root);
-        ngx_http_trv_admin_error(ad);
-        return;
-    }
-
     ngx_http_trv_admin_json(ad, done ? NGX_HTTP_OK : NGX_HTTP_ACCEPTED, root);
 }

@@ -43,10 +43,12 @@ local function add(id)
   end
 end
 
--- a whole id is looked up at once
+-- a whole id is looked up at once; a name may look like one
 if #prefix == 32 and string.match(prefix, '^[0-9a-f]+$') then
   add(prefix)
-  return reply
+  if found > 0 then
+    return reply
+  end
 end
 
 local from, to = '-inf', '+inf'

@@ -109,7 +109,8 @@ trv_request_bad_bodies_are_named(void **state)
     trv_request_t  req;
 
     static const trv_request_case_t  cases[] = {
-        { "", "not valid JSON" },
+        { "", "the body is empty" },
+        { " ", "not valid JSON" },
         { "{", "not valid JSON" },
         { "[]", "JSON object" },
         { "1", "JSON object" },
@@ -127,6 +128,18 @@ trv_request_bad_bodies_are_named(void **state)
         { "{\"tokens\":[]}", "array of 1 to 1000" },
         { "{\"tokens\":[\"a\",1]}", "number 2 of \"tokens\"" },
         { "{\"tokens\":[\"a\",\"\"]}", "token number 2" },
+        { "{\"tokens\":[\"a\",\"b\\n\"]}", "number 2 is none that a call" },
+        { "{\"token\":\"Bearer abc\"}", "number 1 is none that a call" },
+        { "{\"token\":\"a=b\"}", "and = at its end" },
+        { "{\"token\":\"abc\",\"reason\":\"abc\"}", "text of a token" },
+        { "{\"reason\":\"(abc)\",\"tokens\":[\"x\",\"abc\"]}",
+          "text of a token" },
+        { "{\"token\":\"abc=\",\"reason\":\"on t=abc=, abc\"}",
+          "text of a token" },
+        { "{\"token\":\"abc.\",\"reason\":\"it was abc.\"}",
+          "text of a token" },
+        { "{\"ids\":[\"ba7816bf8f01cfea414140de5dae2223\"],"
+          "\"reason\":\"leaked: abc.\"}", "text of a token" },
         { "{\"ids\":[\"xyz\"]}", "number 1 of \"ids\"" },
         { "{\"ids\":[\"BA7816BF8F01CFEA414140DE5DAE2223\"]}", "lower-case" },
         { "{\"ids\":[\"00000000000000000000000000000001\"]}", "16 zeros" },
