@@ -13,7 +13,8 @@ use Time::HiRes ();
 use TRV;
 
 my $redis = redis();
-my @edges = fleet(2, $redis, set => 'timeout 1s;');
+my @edges = fleet(2, $redis, set => 'timeout 1s;',
+                  server => 'ssi on; ssi_types *;');
 my ($one, $two) = @edges;
 
 my $good = token();
@@ -209,6 +210,31 @@ healed('scripts forgotten');
 
 $redis->command('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
 healed('links killed');
+
+# pages that ask for lists, whose readers are gone when Redis is lost
+
+my @pages = map { qq(<!--#include virtual="/token-revoke/$_" -->) }
+            ('edges', 'log', 'tokens', 'revocations') x 3;
+spew("$one->{dir}/www/page", join 'x' x 5000, @pages);
+my @workers = $one->workers;
+
+my $page = $one->get('/file/page', 'X-Principal' => 'operator ann',
+                     Authorization => "Bearer $good");
+is(scalar(() = $page->{body} =~ /"items"/g), 12, 'a page with twelve lists');
+
+$redis->freeze;
+for (1 .. 20) {
+    my $link = TRV::Http::open_link($one->{socket});
+    syswrite $link, TRV::Http::format_request('GET', '/file/page',
+        headers => [ 'X-Principal' => 'operator ann',
+                     Authorization => "Bearer $good" ]);
+    Time::HiRes::sleep(0.02);
+    close $link;
+}
+ok(wait_for(10, sub { $one->admin('edges')->{status} == 503 }), 'given up');
+$redis->thaw;
+healed('pages without readers');
+is_deeply([ $one->workers ], \@workers, 'no worker has died');
 
 judged('in the end');
 

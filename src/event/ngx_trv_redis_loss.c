@@ -219,20 +219,19 @@ ngx_trv_redis_regain(ngx_trv_redis_t *redis)
 }
 
 
-/* what has been sent is answered with nothing */
+/*
+ * What has been sent is answered with nothing, one by one: who is answered may
+ * cancel what others wait for, and asks for nothing but what is to be sent.
+ */
 
 static void
 ngx_trv_redis_fail(ngx_trv_redis_t *redis)
 {
-    ngx_queue_t            failed, *q;
+    ngx_queue_t           *q;
     ngx_trv_redis_node_t  *node;
 
-    ngx_queue_init(&failed);
-    ngx_queue_add(&failed, &redis->sent);
-    ngx_queue_init(&redis->sent);
-
-    while (!ngx_queue_empty(&failed)) {
-        q = ngx_queue_head(&failed);
+    while (!ngx_queue_empty(&redis->sent)) {
+        q = ngx_queue_head(&redis->sent);
         ngx_queue_remove(q);
         node = ngx_queue_data(q, ngx_trv_redis_node_t, queue);
 
