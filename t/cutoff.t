@@ -81,8 +81,27 @@ CONF
 my @edges = map { edge(redis => $redis, node => "edge-$_", later => 1) } 1, 2;
 for my $edge (@edges) {
     my $listen = $edge == $edges[0] ? "listen 127.0.0.1:$port http2;" : '';
-    $edge->configure(http => "token_revoke_cutoff off;", server => <<"CONF");
+    $edge->configure(http => <<"HTTP", server => <<"CONF");
+    token_revoke_cutoff off;
+    token_revoke_set second {
+        redis unix:$redis->{socket}; prefix second; node second;
+        replica $edge->{dir}/second;
+    }
+HTTP
         $listen
+        location /second/ { token_revoke_admin second; }
+        location /both/ {
+            token_revoke partners;
+            token_revoke_cutoff on;
+            error_page 404 = \@both;
+            try_files /nothing =404;
+        }
+        location \@both {
+            token_revoke second;
+            token_revoke_cutoff on;
+            proxy_buffering off;
+            proxy_pass http://unix:$upstream:;
+        }
         location /long/ { @{[ locations('on') ]} }
         location /kept/ { @{[ locations('off') ]} }
         location /dry/ { token_revoke_dry_run on; @{[ locations('on') ]} }
@@ -114,6 +133,10 @@ CONF
     $edge->start;
 }
 $_->wait_ready for @edges;
+for my $edge (@edges) {
+    wait_for(10, sub { $edge->get('/second/ready')->{status} == 200 })
+        or die "the second set is not ready\n";
+}
 
 
 sub open_call {
@@ -155,7 +178,7 @@ my ($bad, $good) = (token(), token());
 my (@ending, @staying);
 for my $edge (@edges) {
     push @ending, map { open_call($edge, $_, $bad) }
-                      '/away/x', '/long/x', '/silent', '/big/large',
+                      '/away/x', '/both/x', '/long/x', '/silent', '/big/large',
                       '/redirected/x';
     $ending[-3]{link}->close;
     $ending[-3] = open_call($edge, '/long/silent', $bad);
@@ -241,7 +264,7 @@ ok(echoes($_, 'still here'), 'the WebSocket echoes')
 my $id8 = substr token_id($bad), 0, 8;
 for my $edge (@edges) {
     my @said = $edge->logged(qr/cut off: REVOKED, token id: $id8,/);
-    is(scalar @said, $edge == $edges[0] ? 8 : 6, 'each is logged once');
+    is(scalar @said, $edge == $edges[0] ? 9 : 7, 'each is logged once');
 }
 ok(wait_for(5, sub { slurp("$edges[0]{dir}/access.log") =~ /^200 REVOKED /m }),
    'the access log says why');

@@ -22,9 +22,10 @@ ngx_http_trv_cutoff_add(ngx_http_request_t *r, ngx_http_trv_loc_conf_t *lcf,
     ngx_pool_cleanup_t     *cln;
     ngx_http_trv_cutoff_t  *co;
 
-    if (ctx->cutoff) {
-        co = ctx->cutoff;                /* let in again by a redirect */
-        ngx_trv_watch_remove(&co->watch);
+    co = ctx->cutoff;
+
+    if (co && co->lcf->set == lcf->set) {
+        ngx_trv_watch_remove(&co->watch);        /* let in again */
 
     } else {
         cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_trv_cutoff_t));
@@ -74,6 +75,7 @@ ngx_http_trv_cutoff_handler(ngx_trv_watch_t *watch)
     ngx_http_set_log_request(c->log, r);
 
     co->ctx->verdict = NGX_HTTP_TRV_REVOKED;
+    co->ctx->id = watch->id;
     ngx_trv_stats_add(&co->lcf->set->stats, NGX_TRV_STAT_CUTOFFS, 1);
 
     ngx_http_trv_log(r, co->lcf, co->ctx, ", cut off");
