@@ -200,7 +200,9 @@ ngx_http_token_revoke_init(ngx_conf_t *cf)
         { NGX_HTTP_TRV_PHASE_PREACCESS, NGX_HTTP_PREACCESS_PHASE,
           ngx_http_trv_preaccess_handler },
         { NGX_HTTP_TRV_PHASE_ACCESS, NGX_HTTP_ACCESS_PHASE,
-          ngx_http_trv_access_handler }
+          ngx_http_trv_access_handler },
+        { NGX_HTTP_TRV_PHASE_LET_IN, NGX_HTTP_PRECONTENT_PHASE,
+          ngx_http_trv_let_in_handler }
     };
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_token_revoke_module);
@@ -401,6 +403,10 @@ ngx_http_token_revoke_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_token_revoke_module);
     mcf->phases |= 1 << conf->phase;
+
+    if (clcf->satisfy == NGX_HTTP_SATISFY_ANY) {
+        mcf->phases |= 1 << NGX_HTTP_TRV_PHASE_LET_IN;
+    }
 
     return conf->sources ? NGX_CONF_OK
                          : ngx_http_trv_token_conf_default(cf, conf);

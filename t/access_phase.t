@@ -14,6 +14,7 @@ my $redis = redis();
 
 my $edge = edge(redis => $redis, later => 1, http => <<'HTTP', server => <<'SERVER');
     map $http_x_allow $auth { default 0; yes 1; }
+    token_revoke_set dead { redis unix:/nonexistent; replica dead; node n; }
 HTTP
         token_revoke_realm "merchant-api";
 
@@ -23,6 +24,33 @@ HTTP
             token_revoke partners;
             satisfy any;
             auth_request /auth;
+            proxy_pass http://unix:BACKEND:/;
+        }
+        location /any_basic/ {
+            token_revoke partners;
+            satisfy any;
+            auth_basic "b";
+            auth_basic_user_file DIR/htpasswd;
+            auth_request /auth;
+            proxy_pass http://unix:BACKEND:/;
+        }
+        location /fallback/ { root DIR/none; error_page 404 =200 @fallback; }
+        location @fallback {
+            expires 1h;
+            token_revoke partners;
+            proxy_pass http://unix:BACKEND:;
+        }
+        location /front/ { root DIR/none; error_page 404 /expose/x; }
+        location /dead/ {
+            token_revoke dead;
+            error_page 503 = @fallback;
+            proxy_pass http://unix:BACKEND:/;
+        }
+        location /other_realm/ {
+            token_revoke partners;
+            token_revoke_realm one;
+            token_revoke_token header=X-Token;
+            error_page 401 = @fallback;
             proxy_pass http://unix:BACKEND:/;
         }
         location /any_then/ {
@@ -176,6 +204,14 @@ is(TRV::Http::header($let_in, 'WWW-Authenticate'), '',
 is(TRV::Http::header($let_in, 'Cache-Control'), '',
    'satisfy any: nothing of a refusal is left');
 
+$let_in = get('/any_basic/x', undef, 'X-Allow' => 'yes');
+is($let_in->{status}, 200, 'satisfy any: let in by the third of three');
+is_deeply($let_in->{headers}{'www-authenticate'} || [], [],
+          'satisfy any: no challenge of the two others');
+is_deeply([ sort map { /^(\w+)/ } @{ get('/any_basic/x')->{headers}
+                                         {'www-authenticate'} } ],
+          [ 'Basic', 'Bearer' ], 'satisfy any: both, when nobody lets it in');
+
 my $later = get('/any_then/x', undef, 'X-Allow' => 'yes');
 is($later->{status}, 401, 'satisfy any: let in, refused after a redirect');
 is(scalar @{ $later->{headers}{'www-authenticate'} || [] }, 1,
@@ -226,6 +262,24 @@ is($answer->{status}, 401, 'a page that is checked itself');
 is(json($answer->{body})->{error}, 'invalid_token', 'our own body then');
 is(scalar @{ $answer->{headers}{'www-authenticate'} }, 1, 'one challenge');
 is(scalar @{ $answer->{headers}{'cache-control'} }, 1, 'one Cache-Control');
+
+# an error that has led to a place that is checked
+
+is(status('/fallback/x', $good), 200, 'error_page to a checked location');
+for my $case ([ '/fallback/x', 'merchant-api' ], [ '/front/x', 'merchant-api' ],
+              [ '/dead/x', 'merchant-api' ],
+              [ '/other_realm/x', 'merchant-api' ])
+{
+    my ($uri, $realm) = @$case;
+    my $answer = get($uri, $bad);
+    is($answer->{status}, 401, "$uri: refused with its own status");
+    is(json($answer->{body})->{error}, 'invalid_token', "$uri: its body");
+    is_deeply([ map { /^Bearer realm="$realm", error="invalid_token"/ ? 1 : $_ }
+                @{ $answer->{headers}{'www-authenticate'} || [] } ], [ 1 ],
+              "$uri: one challenge, its own");
+    is(scalar(grep { /no-store/ } @{ $answer->{headers}{'cache-control'} }), 1,
+       "$uri: not to be stored");
+}
 
 # locations
 

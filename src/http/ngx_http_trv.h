@@ -24,6 +24,7 @@
 
 #define NGX_HTTP_TRV_PHASE_ACCESS     0
 #define NGX_HTTP_TRV_PHASE_PREACCESS  1
+#define NGX_HTTP_TRV_PHASE_LET_IN     2  /* behind "satisfy any" */
 
 
 #define NGX_HTTP_TRV_RETRY_SEC    "1"    /* Retry-After of every 503 */
@@ -134,6 +135,7 @@ char *ngx_http_trv_token_conf_default(ngx_conf_t *cf,
 /* ngx_http_trv_refusal.c: what the handler returns for a call not let in */
 ngx_int_t ngx_http_trv_refuse(ngx_http_request_t *r,
     ngx_http_trv_loc_conf_t *lcf, ngx_http_trv_ctx_t *ctx);
+ngx_int_t ngx_http_trv_let_in_handler(ngx_http_request_t *r);
 
 /* ngx_http_trv_cutoff.c: it ends with its token; NGX_OK, NGX_ERROR: memory */
 ngx_int_t ngx_http_trv_cutoff_add(ngx_http_request_t *r,

@@ -53,7 +53,7 @@ static const ngx_http_trv_refusal_t  ngx_http_trv_refusals[] = {
  * A refusal ends the request here: one that is only returned would be
  * remembered by "satisfy any", and another module's OK would let the call in.
  * Only a call without a token may be let in by somebody else, and then nothing
- * but a challenge, which nginx takes back, may be in its answer.
+ * but a challenge, which can be taken back, may be in its answer.
  */
 
 ngx_int_t
@@ -95,21 +95,20 @@ ngx_http_trv_refusal_headers(ngx_http_request_t *r,
     ngx_http_trv_loc_conf_t *lcf, ngx_http_trv_ctx_t *ctx,
     const ngx_http_trv_refusal_t *refusal)
 {
-    if (ctx->refused) {
-        return NGX_OK;                   /* before an internal redirect */
-    }
+    ngx_uint_t  again;
 
+    again = ctx->refused;                /* before an internal redirect */
     ctx->refused = 1;
 
-    if (ngx_http_trv_no_store(r) != NGX_OK) {
+    if (!again && ngx_http_trv_no_store(r) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    if (refusal->status == NGX_HTTP_SERVICE_UNAVAILABLE) {
-        return ngx_http_trv_retry_after(r);
+    if (refusal->status != NGX_HTTP_SERVICE_UNAVAILABLE) {
+        return ngx_http_trv_refusal_challenge(r, lcf, ctx, refusal);
     }
 
-    return ngx_http_trv_refusal_challenge(r, lcf, ctx, refusal);
+    return again ? NGX_OK : ngx_http_trv_retry_after(r);
 }
 
 
@@ -159,6 +158,34 @@ ngx_http_trv_refusal_challenge(ngx_http_request_t *r,
     r->headers_out.www_authenticate = ctx->challenge;
 
     return NGX_OK;
+}
+
+
+/* "satisfy any": nginx takes back one challenge, the last one of several */
+
+ngx_int_t
+ngx_http_trv_let_in_handler(ngx_http_request_t *r)
+{
+    ngx_http_trv_ctx_t        *ctx;
+    ngx_http_trv_loc_conf_t   *lcf;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_token_revoke_module);
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    if (lcf->set == NULL || clcf->satisfy != NGX_HTTP_SATISFY_ANY
+        || r != r->main || r->err_status == NGX_HTTP_UNAUTHORIZED)
+    {
+        return NGX_DECLINED;
+    }
+
+    ctx = ngx_http_trv_ctx(r, 0);
+
+    if (ctx && ctx->challenge && ctx->verdict == NGX_HTTP_TRV_MISSING) {
+        ctx->challenge->hash = 0;
+    }
+
+    return NGX_DECLINED;
 }
 
 
@@ -212,6 +239,10 @@ ngx_http_trv_refusal_send(ngx_http_request_t *r,
     if (rc != NGX_OK) {
         return rc;
     }
+
+    /* not that of an "error_page" which has led here */
+
+    r->err_status = refusal->status;
 
     error = refusal->error ? refusal->error : unauthorized;
 
