@@ -252,6 +252,16 @@ my %refused_lines = (
     'token_revoke_token arg=;' => 'invalid place of a token "arg="',
     'token_revoke_token "arg=a b";' => 'invalid place of a token "arg=a b"',
     'token_revoke_token header;' => 'invalid place of a token "header"',
+    'token_revoke_token bearer bearer;' =>
+        'place of a token "bearer" is given twice',
+    'token_revoke_token header=Authorization bearer;' =>
+        'place of a token "bearer" is given twice',
+    'token_revoke_token header=X-Key cookie=a header=x-key;' =>
+        'place of a token "header=x-key" is given twice',
+    'token_revoke_token arg=a bearer arg=A;' =>
+        'place of a token "arg=A" is given twice',
+    'token_revoke_token cookie=a header=cookie;' =>
+        'place of a token "header=cookie" is given twice',
     'token_revoke_missing maybe;' => 'invalid value "maybe"',
     'token_revoke_stale 1s;' =>
         'invalid time "1s" of "token_revoke_stale"',

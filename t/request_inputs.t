@@ -22,12 +22,22 @@ EOF
 
 my $places = edge(redis => $redis,
     server => 'large_client_header_buffers 8 32k;',
-    api => <<'EOF');
+    http => 'underscores_in_headers on;', api => <<'EOF');
             token_revoke_token bearer arg=token header=X-Api-Token cookie=tok;
             add_header X-Status $token_revoke_status always;
 EOF
 
-$_->wait_ready for $edge, $places;
+my $lenient = edge(redis => $redis, server => <<'EOF', api => <<'EOF');
+        token_revoke_token bearer arg=token;
+        token_revoke_missing allow;
+        location /front/ { try_files /nothing /api/x; }
+        location /more/ { rewrite ^ /api/x?v=1 last; }
+        location /other/ { rewrite ^ /api/x?token=another? last; }
+EOF
+            add_header X-Status $token_revoke_status always;
+EOF
+
+$_->wait_ready for $edge, $places, $lenient;
 
 my $good = token();
 my $bad = token();
@@ -335,6 +345,9 @@ my @uris = (
     [ "?%20token=$qbad", 400, 'MALFORMED', 'a blank before the name' ],
     [ "?token%00=$qbad", 400, 'MALFORMED', 'a NUL behind it' ],
     [ "?token[]=$qbad", 400, 'MALFORMED', 'an array' ],
+    [ "?[token]=$qbad", 400, 'MALFORMED', 'in brackets' ],
+    [ "??token=$qbad", 400, 'MALFORMED', 'behind two question marks' ],
+    [ "?%u0074oken=$qbad", 400, 'MALFORMED', 'no escape of ours' ],
     [ "?tokens=$qbad", 401, 'MISSING', 'another name' ],
     [ "?xtoken=$qbad", 401, 'MISSING', 'a longer name' ],
     [ "?", 401, 'MISSING', 'an empty query' ],
@@ -358,6 +371,13 @@ my @headers = (
     [ [ 'X-Api-Token' => "$bad\x80" ], 400, 'an 8-bit byte' ],
     [ [ Cookie => "tok=$too_long" ], 400, 'a cookie of 8193 bytes' ],
     [ [ 'X-Api-Token' => $good, 'X-Api-Token' => $bad ], 400, 'twice' ],
+    [ [ 'X-Api-Token' => $good, 'X_Api_Token' => $bad ], 400,
+      'twice, for CGI' ],
+    [ [ 'X_Api-Token' => $good ], 400, 'in a spelling for CGI' ],
+    [ [ 'X-Api-Tokens' => $good, 'X_Api_Tokens' => $good ], 401,
+      'another header' ],
+    [ [ Cookie => "tok=$good; a=b tok=$bad" ], 400, 'behind a blank' ],
+    [ [ Cookie => "tok=$good; \x0btok=$bad" ], 400, 'behind another blank' ],
     [ [ Cookie => "tok=$good" ], 200, 'a cookie' ],
     [ [ Cookie => "tok=$bad" ], 401, 'a cookie, revoked' ],
     [ [ Cookie => "a=b; tok=$bad; c=d" ], 401, 'a cookie among others' ],
@@ -388,6 +408,35 @@ is($places->get("/api/x?token=$qgood", Authorization => "Bearer $good")
           ->{status}, 400, 'header and query');
 is($places->get("/api/x?token=$qgood", Authorization => "Bearer $bad")
           ->{status}, 400, 'header revoked and query');
+
+# without a token one may pass here, and with one that is well hidden not
+
+is($lenient->get('/api/x')->{status}, 200, 'none: allowed');
+
+for my $value ("Foo Bearer $bad", "xBearer $bad", "Foo a=b; bearer $bad",
+               "Basic x Bearer $bad", "Foo\tBearer\t$bad")
+{
+    my $name = $value =~ s/ \S*$//r;
+    is($lenient->get('/api/x', Authorization => $value)->{status}, 400,
+       "behind \"$name\"");
+}
+is($lenient->get('/api/x', Authorization => "Foo $bad")->{status}, 200,
+   'another scheme');
+
+# a redirect may have other arguments than the line of the request
+
+for my $case ([ "/front/x?token=$qbad", 401, 'lost on the way' ],
+              [ "/front/x?token=$qgood", 200, 'lost on the way, good' ],
+              [ "/front/x?a=b", 200, 'none' ],
+              [ "/more/x?token=$qbad", 401, 'with one more' ],
+              [ "/more/x?token=$qgood", 200, 'with one more, good' ],
+              [ "/more/x?token=$qgood&token=$qbad", 400, 'twice' ],
+              [ "/other/x?token=$qgood", 400, 'with another token' ],
+              [ "/other/x", 200, 'with a token of its own' ])
+{
+    my ($uri, $status, $name) = @$case;
+    is($lenient->get($uri)->{status}, $status, "redirect: $name");
+}
 
 # what the upstream gets is what was judged
 

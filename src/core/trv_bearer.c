@@ -34,7 +34,10 @@ static inline bool trv_bearer_block(const char *p);
 static bool trv_bearer_hidden(const char *p, const char *end);
 static bool trv_bearer_same_name(const char *p, size_t len,
     const trv_str_t *name);
+static bool trv_bearer_in_name(char c);
 static int trv_bearer_fold(char c);
+static bool trv_bearer_behind_blank(const char *p, const char *end,
+    const trv_str_t *name);
 static trv_rc_e trv_bearer_pair(const char *pair, size_t len,
     const trv_str_t *name, char *buf, trv_str_t *token);
 static bool trv_bearer_next(trv_bearer_rest_t *rest, const char *separators,
@@ -135,7 +138,7 @@ trv_bearer_other(const char *value, size_t len)
         return TRV_INVALID;
     }
 
-    return trv_bearer_hidden(p, end) ? TRV_INVALID : TRV_DECLINED;
+    return trv_bearer_hidden(value, end) ? TRV_INVALID : TRV_DECLINED;
 }
 
 
@@ -242,7 +245,7 @@ trv_bearer_cookie(const char *value, size_t len, const trv_str_t *name,
     bool               comma;
     unsigned           found;
     trv_str_t          pair;
-    const char        *equal, *trimmed;
+    const char        *equal;
     trv_bearer_rest_t  rest;
 
     found = 0;
@@ -266,17 +269,13 @@ trv_bearer_cookie(const char *value, size_t len, const trv_str_t *name,
             continue;
         }
 
-        trimmed = equal;
-
-        while (trimmed > pair.data
-               && (trimmed[-1] == ' ' || trimmed[-1] == '\t'))
-        {
-            trimmed--;
+        if (trv_bearer_behind_blank(equal + 1, pair.data + pair.len, name)) {
+            return TRV_INVALID;
         }
 
         /* nginx' own $cookie_NAME is one that takes any case */
 
-        if (!trv_bearer_same_name(pair.data, trimmed - pair.data, name)) {
+        if (!trv_bearer_same_name(pair.data, equal - pair.data, name)) {
             continue;
         }
 
@@ -298,7 +297,7 @@ trv_bearer_cookie(const char *value, size_t len, const trv_str_t *name,
 /*
  * Whether the credentials of another scheme hold bearer credentials too:
  * "Basic x, Bearer y" is what a proxy makes of two headers, and some upstream
- * takes the second.
+ * takes the second; another looks for the word anywhere.
  */
 
 static bool
@@ -306,15 +305,15 @@ trv_bearer_hidden(const char *p, const char *end)
 {
     const size_t  len = sizeof(trv_bearer_word) - 1;
 
-    while ((p = memchr(p, ',', end - p)) != NULL) {
+    for ( /* void */ ; (size_t) (end - p) >= len; p++) {
 
-        do {
-            p++;
-        } while (p < end && (*p == ' ' || *p == '\t'));
+        if (strncasecmp(p, trv_bearer_word, len) != 0) {
+            continue;
+        }
 
-        if ((size_t) (end - p) >= len
-            && strncasecmp(p, trv_bearer_word, len) == 0
-            && (p + len == end || p[len] == ' ' || p[len] == '\t'))
+        if (p + len == end
+            ? p[-1] == ',' || p[-1] == ' ' || p[-1] == '\t'
+            : p[len] == ' ' || p[len] == '\t')
         {
             return true;
         }
@@ -325,9 +324,9 @@ trv_bearer_hidden(const char *p, const char *end)
 
 
 /*
- * Whether some upstream takes an argument or cookie for the one of this name.
- * PHP skips blanks before a name, ends it at a zero byte, reads `_` for some
- * characters, and the name before a `[` as that of an array.
+ * Whether some upstream takes an argument or cookie for the one of this name:
+ * what cannot be in a name is skipped before it by some (blanks, `?`, `[`), and
+ * ends it for some (a zero byte, `[`, `]`, blanks); PHP reads `_` for others.
  */
 
 static bool
@@ -335,7 +334,7 @@ trv_bearer_same_name(const char *p, size_t len, const trv_str_t *name)
 {
     size_t  i;
 
-    while (len > 0 && (*p == ' ' || *p == '+')) {
+    while (len > 0 && !trv_bearer_in_name(*p)) {
         p++;
         len--;
     }
@@ -350,7 +349,14 @@ trv_bearer_same_name(const char *p, size_t len, const trv_str_t *name)
         }
     }
 
-    return len == name->len || p[name->len] == '\0' || p[name->len] == '[';
+    return len == name->len || !trv_bearer_in_name(p[name->len]);
+}
+
+
+static bool
+trv_bearer_in_name(char c)
+{
+    return isalnum((unsigned char) c) || c == '.' || c == '_' || c == '-';
 }
 
 
@@ -359,6 +365,37 @@ trv_bearer_fold(char c)
 {
     return (c == '.' || c == ' ' || c == '+' || c == '[') ? '_'
            : tolower((unsigned char) c);
+}
+
+
+/* whether a value holds another cookie, for those to whom a blank ends it */
+
+static bool
+trv_bearer_behind_blank(const char *p, const char *end, const trv_str_t *name)
+{
+    const char  *equal, *start, *last;
+
+    for ( /* void */ ; (equal = memchr(p, '=', end - p)) != NULL;
+          p = equal + 1)
+    {
+        last = equal;
+
+        while (last > p && (unsigned char) last[-1] <= ' ') {
+            last--;
+        }
+
+        start = last;
+
+        while (start > p && (unsigned char) start[-1] > ' ') {
+            start--;
+        }
+
+        if (start > p && trv_bearer_same_name(start, last - start, name)) {
+            return true;
+        }
+    }
+
+    return false;
 }
 
 
@@ -374,9 +411,13 @@ trv_bearer_pair(const char *pair, size_t len, const trv_str_t *name, char *buf,
     equal = memchr(pair, '=', len);
     name_len = equal ? (size_t) (equal - pair) : len;
 
-    if (trv_escape_decode(pair, name_len, buf, &decoded_len) != TRV_OK
-        || !trv_bearer_same_name(buf, decoded_len, name))
-    {
+    /* what is no escape to us (%u0061) may be one to others */
+
+    if (trv_escape_decode(pair, name_len, buf, &decoded_len) != TRV_OK) {
+        return TRV_INVALID;
+    }
+
+    if (!trv_bearer_same_name(buf, decoded_len, name)) {
         return TRV_DECLINED;
     }
 

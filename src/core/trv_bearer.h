@@ -54,7 +54,7 @@ trv_rc_e trv_bearer_arg(const char *query, size_t len, const trv_str_t *name,
 /*
  * The token in one Cookie header (RFC 6265, 4.2.1), as the cookie `name`.
  * TRV_DECLINED: no such cookie.  TRV_INVALID: more than one, a bad token, or
- * the name in another case.
+ * the name in another spelling.
  */
 trv_rc_e trv_bearer_cookie(const char *value, size_t len,
     const trv_str_t *name, trv_str_t *token);

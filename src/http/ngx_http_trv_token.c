@@ -12,10 +12,16 @@ typedef struct {
 
 static void ngx_http_trv_token_header(ngx_http_trv_search_t *search,
     ngx_http_trv_source_t *source, ngx_str_t *value);
+static ngx_uint_t ngx_http_trv_token_alike(ngx_table_elt_t *h,
+    ngx_str_t *header);
 static ngx_int_t ngx_http_trv_token_arg(ngx_http_trv_search_t *search,
     ngx_http_trv_source_t *source, ngx_http_request_t *r);
+static trv_rc_e ngx_http_trv_token_query(ngx_http_trv_source_t *source,
+    ngx_pool_t *pool, ngx_str_t *query, trv_str_t *token);
 static void ngx_http_trv_token_count(ngx_http_trv_search_t *search,
     trv_rc_e rc, trv_str_t *token);
+static char *ngx_http_trv_token_again(ngx_conf_t *cf, ngx_array_t *sources,
+    ngx_str_t *value);
 static char *ngx_http_trv_token_source(ngx_conf_t *cf,
     ngx_http_trv_source_t *source, ngx_str_t *value);
 
@@ -70,6 +76,12 @@ ngx_http_trv_token_find(ngx_http_request_t *r, ngx_array_t *sources,
                 {
                     ngx_http_trv_token_header(&search, &source[n],
                                               &h[i].value);
+
+                } else if (source[n].place == NGX_HTTP_TRV_HEADER
+                           && ngx_http_trv_token_alike(&h[i],
+                                                       &source[n].header))
+                {
+                    search.broken = 1;
                 }
             }
         }
@@ -128,39 +140,108 @@ ngx_http_trv_token_header(ngx_http_trv_search_t *search,
 }
 
 
+/* CGI and its descendants read `_` and `-` alike */
+
+static ngx_uint_t
+ngx_http_trv_token_alike(ngx_table_elt_t *h, ngx_str_t *header)
+{
+    size_t  i;
+
+    if (h->key.len != header->len) {
+        return 0;
+    }
+
+    for (i = 0; i < header->len; i++) {
+        if (h->lowcase_key[i] != header->data[i]
+            && !(h->lowcase_key[i] == '_' && header->data[i] == '-')
+            && !(h->lowcase_key[i] == '-' && header->data[i] == '_'))
+        {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
 static ngx_int_t
 ngx_http_trv_token_arg(ngx_http_trv_search_t *search,
     ngx_http_trv_source_t *source, ngx_http_request_t *r)
 {
-    char       *buf;
-    trv_str_t   token, name;
+    u_char     *p, *last;
+    ngx_str_t   line;
+    trv_rc_e    rc, first;
+    trv_str_t   token, other;
+
+    p = r->unparsed_uri.data;
+    last = p + r->unparsed_uri.len;
 
     /* arguments end there for nginx, but not for an upstream that gets it */
 
-    if (ngx_strlchr(r->unparsed_uri.data,
-                    r->unparsed_uri.data + r->unparsed_uri.len, '#')
-        != NULL)
-    {
+    if (ngx_strlchr(p, last, '#') != NULL) {
         search->broken = 1;
     }
 
-    if (r->args.len == 0) {
-        return NGX_OK;
+    rc = ngx_http_trv_token_query(source, r->pool, &r->args, &token);
+
+    /* a redirect may have others, and the upstream be given the first ones */
+
+    p = ngx_strlchr(p, last, '?');
+
+    line.data = p ? p + 1 : last;
+    line.len = last - line.data;
+
+    if (line.len != r->args.len
+        || ngx_memcmp(line.data, r->args.data, line.len) != 0)
+    {
+        first = ngx_http_trv_token_query(source, r->pool, &line, &other);
+
+        if (rc == TRV_DECLINED) {
+            rc = first;
+            token = other;
+
+        } else if (rc == TRV_OK && first == TRV_OK) {
+            search->broken |= (token.len != other.len
+                               || ngx_memcmp(token.data, other.data, token.len)
+                                  != 0);
+
+        } else if (first != TRV_DECLINED) {
+            rc = first;
+        }
     }
 
-    buf = ngx_pnalloc(r->pool, r->args.len);
-    if (buf == NULL) {
+    if (rc == TRV_ERROR) {
         return NGX_ERROR;
+    }
+
+    ngx_http_trv_token_count(search, rc, &token);
+
+    return NGX_OK;
+}
+
+
+/* as trv_bearer_arg(); TRV_ERROR: no memory */
+
+static trv_rc_e
+ngx_http_trv_token_query(ngx_http_trv_source_t *source, ngx_pool_t *pool,
+    ngx_str_t *query, trv_str_t *token)
+{
+    char       *buf;
+    trv_str_t   name;
+
+    if (query->len == 0) {
+        return TRV_DECLINED;
+    }
+
+    buf = ngx_pnalloc(pool, query->len);
+    if (buf == NULL) {
+        return TRV_ERROR;
     }
 
     name.data = (char *) source->name.data;
     name.len = source->name.len;
 
-    ngx_http_trv_token_count(search,
-                             trv_bearer_arg((char *) r->args.data, r->args.len,
-                                            &name, buf, &token),
-                             &token);
-    return NGX_OK;
+    return trv_bearer_arg((char *) query->data, query->len, &name, buf, token);
 }
 
 
@@ -207,7 +288,44 @@ ngx_http_trv_token_conf(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     for (i = 1; i <= n; i++) {
         source = ngx_array_push(lcf->sources);
 
-        if (ngx_http_trv_token_source(cf, source, &value[i]) != NGX_CONF_OK) {
+        if (ngx_http_trv_token_source(cf, source, &value[i]) != NGX_CONF_OK
+            || ngx_http_trv_token_again(cf, lcf->sources, &value[i])
+               != NGX_CONF_OK)
+        {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* a token would be found twice there, and each call be refused for that */
+
+static char *
+ngx_http_trv_token_again(ngx_conf_t *cf, ngx_array_t *sources,
+    ngx_str_t *value)
+{
+    ngx_uint_t              i;
+    ngx_http_trv_source_t  *source, *last;
+
+    source = sources->elts;
+    last = &source[sources->nelts - 1];
+
+    for (i = 0; i < sources->nelts - 1; i++) {
+
+        if (source[i].header.len == last->header.len
+            && ngx_strncmp(source[i].header.data, last->header.data,
+                           last->header.len)
+               == 0
+            && (source[i].place != last->place
+                || (source[i].name.len == last->name.len
+                    && ngx_strncasecmp(source[i].name.data, last->name.data,
+                                       last->name.len)
+                       == 0)))
+        {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "place of a token \"%V\" is given twice", value);
             return NGX_CONF_ERROR;
         }
     }
