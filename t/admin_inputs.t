@@ -199,7 +199,11 @@ my @bodies = (
     [ qq({"ids":["$id"],"expires_at":1e99}), qr/"expires_at"/ ],
     [ qq({"ids":["$id"],"expires_at":1e999}), qr/JSON/ ],
     [ $deep, qr/nested/ ], [ '{"a":' x 100_000, qr/nested/ ],
-    [ '{' . join(',', map { "\"$_\":1" } 1 .. 50_000) . '}', qr/unknown/i ],
+    [ '{' . join(',', map { "\"$_\":1" } 1 .. 1000) . '}', qr/unknown/i ],
+    map({ [ "[$_" . ",$_" x 60_000 . ']', qr/body has more than 1100 values/ ] }
+        1, '[]', '{}', '""', '"":0'),
+    [ '{' . join(',', map { "\"$_\":1" } 1 .. 50_000) . '}',
+      qr/body has more than 1100 values/ ],
     [ "\xef\xbb\xbf{}", qr/JSON/ ],
 );
 

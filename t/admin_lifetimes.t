@@ -17,7 +17,17 @@ my $redis = redis();
 
 my @edges = map { edge(redis => $redis, node => "edge-$_", later => 1) } 1, 2;
 for my $edge (@edges) {
-    $edge->configure(server => <<"SERVER");
+    $edge->configure(http => <<"HTTP", server => <<"SERVER");
+    log_format copied '\$status \$content_length';
+    server {
+        listen unix:$edge->{dir}/copy.sock;
+        client_body_timeout 2s;
+        location / {
+            access_log $edge->{dir}/copied.log copied;
+            proxy_pass http://unix:$edge->{backend};
+        }
+    }
+HTTP
         location /guarded/ {
             auth_request /token-revoke/ready;
             proxy_pass http://unix:$edge->{backend}:/;
@@ -39,6 +49,15 @@ for my $edge (@edges) {
             mirror /token-revoke/ready;
             token_revoke_admin partners;
             token_revoke_principal \$http_x_principal;
+        }
+        location /copied/ {
+            mirror /copy;
+            token_revoke_admin partners;
+            token_revoke_principal \$http_x_principal;
+        }
+        location = /copy {
+            internal;
+            proxy_pass http://unix:$edge->{dir}/copy.sock;
         }
         location /watched_late/ {
             mirror /token-revoke/ready;
@@ -148,7 +167,7 @@ is($edges[0]->request('POST', '/mirrored/x', body => qq({"token":"$mirrored"}),
 is($edges[0]->call($mirrored), 200, 'a subrequest revokes nothing');
 
 # a body that somebody else has read, or is read while a subrequest runs
-for my $place ('watched', 'watched_late') {
+for my $place ('watched', 'watched_late', 'copied') {
     for my $blanks (0, 100_000) {
         my $token = token();
         my $text = TRV::Http::format_request('POST', "/$place/revocations",
@@ -165,6 +184,21 @@ for my $place ('watched', 'watched_late') {
         is($edges[0]->call($token), 401, 'refused');
     }
 }
+
+my $in_a_day = time + 86400;
+my $lines = join '', map {
+    my $id = token_id("copied $_");
+    qq({"id":"$id","partner":"p","store":"s","expires_at":$in_a_day}\n)
+} 1 .. 500;
+my $copied = $edges[0]->request('POST', '/copied/tokens', body => $lines,
+    headers => [ 'X-Principal' => 'operator ann',
+                 'Content-Type' => 'application/x-ndjson' ]);
+is(json($copied->{body})->{registered}, 500, 'lines that are copied');
+ok(wait_for(10, sub {
+    my @copies = split /\n/, slurp("$edges[0]{dir}/copied.log");
+    return @copies == 3 && !grep { !/^200 [1-9]/ } @copies;
+}), 'who gets a copy gets all of it')
+    or diag(slurp("$edges[0]{dir}/copied.log"));
 
 ok($_->reload, "$_->{node} has no request left over") for @edges;
 

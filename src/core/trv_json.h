@@ -24,11 +24,12 @@ typedef char  trv_json_quoted_t[TRV_JSON_QUOTE_LEN + 4];
 
 
 /*
- * `what` is what the text is called in messages: "body", "record".
+ * `what` is what the text is called in messages: "body", "record"; `values`
+ * how many values it may have, in all its objects and arrays.
  * TRV_OK: the value is the caller's.  TRV_INVALID: error says why.
  */
 trv_rc_e trv_json_load(const char *text, size_t len, const char *what,
-    json_t **value, char error[TRV_JSON_ERROR_LEN]);
+    size_t values, json_t **value, char error[TRV_JSON_ERROR_LEN]);
 
 /*
  * A moment, Unix seconds or RFC 3339 text in UTC.  TRV_INVALID: it is none,

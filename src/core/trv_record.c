@@ -105,7 +105,8 @@ trv_records_add(trv_records_t *records, const trv_record_conf_t *conf,
                                TRV_RECORD_MAX_LINE);
     }
 
-    rc = trv_json_load(line, len, "record", &root, error);
+    rc = trv_json_load(line, len, "record", TRV_RECORD_MAX_VALUES, &root,
+                       error);
     if (rc != TRV_OK) {
         return rc;
     }
@@ -129,7 +130,9 @@ trv_records_parse(trv_records_t *records, const trv_record_conf_t *conf,
 
     trv_records_cut(records, 0);
 
-    rc = trv_json_load(body, len, "body", &root, error);
+    rc = trv_json_load(body, len, "body",
+                       TRV_RECORD_MAX_ARRAY * TRV_RECORD_MAX_VALUES, &root,
+                       error);
     if (rc != TRV_OK) {
         return rc;
     }

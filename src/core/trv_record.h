@@ -21,6 +21,7 @@
 #define TRV_RECORD_MAX_ARRAY  500                /* one step of Redis: 15 ms */
 #define TRV_RECORD_MAX_TOKEN  8192               /* bytes */
 #define TRV_RECORD_MAX_APIS   32
+#define TRV_RECORD_MAX_VALUES 64                 /* of JSON, in a record */
 
 
 /* what records are checked against; seconds */

@@ -91,7 +91,8 @@ trv_request_parse(const char *body, size_t len, int64_t now,
                                TRV_REQUEST_MAX_LEN);
     }
 
-    rc = trv_json_load(body, len, "body", &root, error);
+    rc = trv_json_load(body, len, "body", TRV_REQUEST_MAX_VALUES, &root,
+                       error);
     if (rc != TRV_OK) {
         return rc;
     }

@@ -18,6 +18,7 @@
 
 #define TRV_REQUEST_MAX_LEN     (1024 * 1024)    /* bytes */
 #define TRV_REQUEST_MAX_IDS     1000
+#define TRV_REQUEST_MAX_VALUES  1100             /* of JSON */
 #define TRV_REQUEST_MAX_TOKEN   8192             /* bytes */
 #define TRV_REQUEST_MAX_REASON  256              /* characters */
 #define TRV_REQUEST_MIN_SECRET  16               /* bytes: shorter is a word */

@@ -144,7 +144,9 @@ ngx_http_trv_body_receive(ngx_http_trv_admin_t *ad)
     r = ad->request;
     body = ad->reader;
 
-    if (r->request_body == NULL) {
+    /* who read it before us (mirror) gives it to others too, so it stays */
+
+    if (r->request_body == NULL || (r->preserve_body && body->received)) {
         return NGX_OK;
     }
 
@@ -172,9 +174,15 @@ ngx_http_trv_body_receive(ngx_http_trv_admin_t *ad)
         }
 
         ad->body.len += len;
+
+        if (!r->preserve_body) {
+            cl->buf->pos = cl->buf->last;        /* nginx may use it again */
+        }
     }
 
-    r->request_body->bufs = NULL;
+    if (!r->preserve_body) {
+        r->request_body->bufs = NULL;
+    }
 
     return NGX_OK;
 }
@@ -187,7 +195,6 @@ ngx_http_trv_body_copy(ngx_buf_t *b, u_char *dst, size_t len)
 {
     if (ngx_buf_in_memory(b)) {
         ngx_memcpy(dst, b->pos, len);
-        b->pos = b->last;
         return NGX_OK;
     }
 

@@ -68,6 +68,7 @@ ngx_http_trv_tokens(ngx_http_trv_admin_t *ad)
     owner = trv_policy_owner(&ad->principal, TRV_OP_LIST_TOKENS);
 
     if (ngx_http_trv_list_own(&tk->list, &owner) != NGX_OK) {
+        tk->list.cursor.len = 0;         /* nothing follows either */
         ngx_http_trv_tokens_answer(ad);
         return;
     }
