@@ -1,8 +1,9 @@
 #!/usr/bin/perl
 
 # The alert rules and the dashboard: Prometheus takes them, every metric, label
-# and value in the rules is one that an edge has, and a Prometheus that scrapes
-# an edge has an answer to every query.
+# and value in the rules is one that an edge has, a table that is as full as it
+# may be is no alert, and a Prometheus that scrapes an edge has an answer to
+# every query.
 
 use strict;
 use warnings;
@@ -46,6 +47,44 @@ for my $expr (@exprs) {
             for split /\|/, $values;
     }
 }
+
+
+# a table that has grown as full as it may be, and one that should have grown
+
+is($edge->revoke({ ids => [ map { token_id($_) } 1 .. 799 ] })->{status}, 200,
+   'revoked until one more would make it grow');
+sleep 1;
+my $load = $edge->metric('table_load_ratio');
+cmp_ok($load, '>', 0.78, "the table is $load full");
+is($edge->metric('table_rebuilds_total'), 0, 'and has not grown');
+
+my $tests = spew(dir() . '/alerts_test.yml', <<"YAML");
+rule_files: ["$rules"]
+tests:
+  - interval: 1m
+    input_series:
+      - series: 'token_revoke_table_load_ratio{instance="healthy"}'
+        values: '$load+0x10'
+      - series: 'token_revoke_table_load_ratio{instance="growing"}'
+        values: '0.87+0x4 0.5+0x5'
+      - series: 'token_revoke_table_load_ratio{instance="stuck"}'
+        values: '0.8+0x10'
+    alert_rule_test:
+      - alertname: TokenRevokeTableFull
+        eval_time: 4m
+      - alertname: TokenRevokeTableFull
+        eval_time: 10m
+        exp_alerts:
+          - exp_labels: {instance: stuck, severity: ticket}
+            exp_annotations:
+              summary: the table of stuck should have grown
+YAML
+$said = `promtool test rules $tests 2>&1`;
+is($?, 0, 'only one that does not grow is worth a ticket') or diag($said);
+
+is($edge->revoke({ token => token() })->{status}, 200, 'one more');
+ok(wait_for(10, sub { $edge->metric('table_rebuilds_total') }), 'it grows');
+cmp_ok($edge->metric('table_load_ratio'), '<', 0.6, 'and has room');
 
 
 # a real Prometheus

@@ -296,7 +296,7 @@ ngx_http_trv_metrics_table(ngx_http_trv_metrics_t *m,
     load = state->capacity ? state->entries * 10000 / state->capacity : 0;
 
     ngx_http_trv_metrics_head(m, "table_load_ratio", "gauge",
-        "Entries per slot, grown at 2/3, full at 0.8 if it cannot be");
+        "Entries per slot: above 25/32 it grows, above 7/8 it has no room");
     ngx_http_trv_metrics_add(m, "token_revoke_table_load_ratio{set=\"%V\"} "
                              "%uL.%04uL\n", &m->admin->set->name,
                              load / 10000, load % 10000);
