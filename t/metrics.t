@@ -85,6 +85,11 @@ is_deeply([ sort @named ],
           [ sort $answer->{body} =~ /^# TYPE token_revoke_(\w+)/mg ],
           'the README names every metric');
 
+my @causes = $section =~ /^- `(\w+)`:/mg;
+is_deeply([ sort @causes ],
+          [ sort $answer->{body} =~ /^token_revoke_merges_total\{.*cause="(\w+)"/mg ],
+          'and every cause of a merge');
+
 for my $who ('merchant acme-store', 'partner ypa-1') {
     is($edge->admin('metrics', $who)->{status}, 403, "$who may not");
 }
