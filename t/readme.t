@@ -53,6 +53,16 @@ while ($readme =~ /^\#\#\#\# (\w+)\n\n((?: {4}\S.*\n)+)/mg) {
 
 is_deeply(\%documented, \%want, 'every directive, where it is allowed');
 
+# and every call
+
+my ($calls) = $readme =~ /^## HTTP API\n(.*?)^### /ms;
+my $routes = slurp("$top/src/http/ngx_http_trv_admin.c");
+my @routes;
+push @routes, ($2 eq 'POST' ? 'POST' : 'GET') . " $1" . ($3 =~ /_ID/ ? '/ID' : '')
+    while $routes =~ /\{ ngx_string\("([\w\/]+)"\), NGX_HTTP_(\w+),(.*?)\}/sg;
+is_deeply([ sort $calls =~ /^\| `([A-Z]+ [\w\/]+)` \|/mg ], [ sort @routes ],
+          'every call of the HTTP API');
+
 my @variables = $readme =~ /^- `\$(\w+)`/mg;
 my $variables = slurp("$top/src/http/ngx_http_trv_variables.c");
 is_deeply([ sort @variables ],
