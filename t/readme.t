@@ -254,6 +254,35 @@ for my $block (@{ $blocks{console} }) {
 cmp_ok($commands, '>=', 10, 'there are commands');
 
 
+# every key that is in Redis by now, and every field of those that are named
+
+my ($keys) = $readme =~ /^## Redis data\n(.*?)^```/ms;
+my %fields;                                  # pattern of a key -> its fields
+for my $line ($keys =~ /^\| (`.*)/mg) {
+    my ($names, $type, $content) = split / \| /, $line;
+    $content =~ s/\([^)]*\)//g;
+    for my $name ($names =~ /`\{P\}:([\w:]+)`/g) {
+        $name =~ s/:[A-Z]\b/:[^:]+/g;
+        $fields{$name =~ s/\bID\b/[0-9a-f]{32}/r} = { map { $_ => 1 } $content =~ /`(\w+)`/g };
+    }
+}
+
+my (%unlisted, $seen);
+for my $key (@{ $redis->command('KEYS', '*') }) {
+    my $name = $key =~ s/^\{partners\}://r;
+    my ($pattern) = grep { $name =~ /^$_$/ } keys %fields;
+    $unlisted{$name} = 1 unless $pattern;
+    next unless $name =~ /^(meta|revocation:|token:)/ && $pattern;
+    $seen++;
+    for my $field (@{ $redis->command('HKEYS', $key) }) {
+        $unlisted{ $name =~ s/:.*//r . " $field" } = 1
+            unless $fields{$pattern}{$field};
+    }
+}
+cmp_ok($seen, '>', 5, 'there are keys with fields');
+is(join(', ', sort keys %unlisted), '', 'every key and field in Redis');
+
+
 # the account that the README gives to edges is enough for one
 
 my $redis_port = free_port();
