@@ -70,6 +70,21 @@ is_deeply([ sort @variables ],
           'every variable');
 
 
+# the manual that is made of it stands on its own
+
+my $pod = `perl $top/tools/readme-to-pod.pl $top/README.md`;
+like(`podchecker ${\ spew("$dir/manual.pod", $pod)} 2>&1`, qr/syntax OK/,
+     'the manual is POD');
+unlike($pod, qr/\]\(|^```|^\|/m, 'and no Markdown');
+
+my ($verdicts) = $variables =~ /verdict_names\[\] = \{(.*?)\};/s;
+my ($parameters) = $readme =~ /^    Syntax: +redis URL (.*);/m;
+my @explained = ($verdicts =~ /"(\w+)"/g, $parameters =~ /\w+=\w+/g);
+cmp_ok(scalar @explained, '>', 10, 'there is something to explain');
+is(join(' ', grep { $pod !~ /^(?:=item .*|.*: )C<<< \Q$_\E >>>/m } @explained), '',
+   'what directives and variables name is explained in the manual');
+
+
 # every promise has its tests, and they are there
 
 my ($promises) = $readme =~ /^## What you can rely on\n(.*?)^## /ms;

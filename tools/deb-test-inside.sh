@@ -15,6 +15,13 @@ for directive in $(zcat -f $doc/README.md* | sed -n 's/^#### //p'); do
     grep -q "Syntax:  *$directive " /tmp/manual \
         || fail "manual of directives: $directive"
 done
+for file in $(sed 's/\\f.//g; s/\\|//g; s/\\-/-/g' /tmp/manual $doc/README.Debian \
+              | grep -o "/usr/share/[-a-zA-Z0-9_./]*[a-z/]"); do
+    test -e "$file" || fail "named and not there: $file"
+done
+for file in $(grep -o 'README\.md[.a-z]*' $doc/README.Debian); do
+    test -e $doc/$file || fail "named and not there: $file"
+done
 zcat -f /usr/share/man/man1/trv-inspect.1* | grep -q replica \
     || fail "manual of trv-inspect"
 

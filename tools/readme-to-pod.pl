@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# readme-to-pod.pl README.md: the directives and variables of README.md as POD,
-# for a manual page.
+# readme-to-pod.pl README.md: the directives and variables of README.md, and
+# what one must know to use them, as POD, for a manual page.
 
 use strict;
 use warnings;
@@ -9,10 +9,16 @@ use warnings;
 my $text = do { local $/; <> };
 
 my ($set) = $text =~ /^(### The set\n.*?)^## /ms;
-my ($variables) = $text =~ /^(### Variables\n.*?)^## /ms;
+my ($calls) = $text =~ /^(## What a call gets\n.*?)^## /ms;
+my ($connecting) = $text =~ /^(## Connecting to Redis\n.*?)^## /ms;
 my ($minimal) = $text =~ /^```nginx\n(.*?)^```/ms;
 
-die "README.md has other headings\n" unless $set && $variables && $minimal;
+die "README.md has other headings\n"
+    unless $set && $calls && $connecting && $minimal;
+
+s/^(?=##)/#/mg for $calls, $connecting;
+
+my %here = map { lc s/ /-/gr => 1 } "$set$calls$connecting" =~ /^#+ (.*)/mg;
 
 
 # code first: what is in it is left alone
@@ -21,6 +27,7 @@ sub inline {
     my @code;
     $line =~ s/`([^`]+)`/push @code, $1; "\0$#code\0"/ge;
     $line =~ s/</E<lt>/g;
+    $line =~ s/\[([^\]]+)\]\(#([^)]*)\)/$1 . ($here{$2} ? '' : ' (in the README)')/ge;
     $line =~ s/\[([^\]]+)\]\([^)]*\)/$1/g;
     $line =~ s/\*\*([^*]+)\*\*/B<$1>/g;
     $line =~ s/\*([^*\s][^*]*)\*/I<$1>/g;
@@ -29,13 +36,31 @@ sub inline {
 }
 
 
+# a table as a list: its first column, and what the others say about it
+sub rows {
+    my ($head, undef, @rows) = map { [ split / *\| */, s/^\| *//r ] } @_;
+    my $pod = '';
+    for my $row (@rows) {
+        my ($first, @rest) = @$row;
+        my @names = @$head[1 .. @rest];
+        $pod .= "\n=item " . inline($first) . "\n\n" . inline(join '; ', map {
+            ($names[$_] // '') eq '' ? $rest[$_] : "$names[$_]: $rest[$_]"
+        } 0 .. $#rest) . "\n";
+    }
+    return "\n=over 4\n$pod\n=back\n\n";
+}
+
+
 sub section {
     my ($markdown) = @_;
     my ($fence, $item) = (0, 0);
-    my $pod = '';
+    my ($pod, @table) = ('');
 
     for (split /\n/, $markdown) {
-        if (/^```/) {
+        $pod .= rows(splice @table) if @table && !/^\|/;
+        if (/^\|/) {
+            push @table, $_;
+        } elsif (/^```/) {
             $fence = !$fence;
             $pod .= "\n";
         } elsif ($fence || /^ {4}/) {
@@ -76,11 +101,12 @@ token_revoke - directives of the nginx module that refuses revoked tokens
 
 $example
 @{[ section($set) ]}
-@{[ section($variables) ]}
+@{[ section($calls) ]}
+@{[ section($connecting) ]}
 =head1 SEE ALSO
 
 trv-inspect(1), nginx(8)
 
-F</usr/share/doc/libnginx-mod-http-token-revoke/README.md>: the HTTP API, what a
-call gets, operation.
+F</usr/share/doc/libnginx-mod-http-token-revoke/README.md.gz>: the HTTP API, the
+pages, operation.
 POD
