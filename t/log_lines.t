@@ -38,6 +38,13 @@ for my $file (glob "$top/src/*/*.c") {
         $source =~ /->error = (".*?");/g, $source =~ /\blate\[\] = \{(.*?)\};/s;
 }
 
+# a refused call is said by one function, that is told how
+
+for (map { slurp($_) } glob "$top/src/http/*.c") {
+    push @messages, map { "token revocation$_" }
+        grep { length } map { strings($_) } /\bngx_http_trv_log\(r, (.*?)\);/gs;
+}
+
 # what is said, without what its formats and placeholders stand for
 sub fragments {
     my ($placeholder, @texts) = @_;
