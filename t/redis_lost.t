@@ -72,9 +72,11 @@ my ($answer, $took) = timed_post();
 like($answer->{status}, qr/^50[34]$/, 'killed: a POST is refused');
 is(TRV::Http::header($answer, 'Retry-After'), '1', 'killed: Retry-After');
 ok($took < 2, 'killed: within the time-out');
-is($one->admin('revocations')->{status}, 503, 'killed: lists are not there');
-is($one->admin('edges')->{status}, 503, 'killed: neither are the edges');
-is($one->admin('whoami')->{status}, 200, 'killed: whoami is');
+is($one->admin($_)->{status}, 503, "killed: GET $_ is not there")
+    for 'revocations', 'tokens', 'edges', 'history', 'log',
+        map { "$_/" . token_id($good) } 'revocations', 'tokens';
+is($one->admin($_)->{status}, 200, "killed: GET $_ is")
+    for 'whoami', 'metrics';
 is($one->get('/token-revoke/ready')->{status}, 200, 'killed: ready still');
 
 # it comes back empty, as Debian's default would
