@@ -1,13 +1,15 @@
 #!/usr/bin/perl
 
 # The ways of telling who is asking that README.md shows, tried: by password,
-# by a sign-in service, by certificate, and behind a limit of requests.
+# also with errors for OAuth, by a sign-in service, by certificate, and behind a
+# limit of requests.
 
 use strict;
 use warnings;
 
 use FindBin;
 use lib "$FindBin::Bin/lib";
+use MIME::Base64 qw(encode_base64);
 use Test::More;
 use TRV;
 
@@ -96,6 +98,44 @@ for my $user (sort keys %users) {
 whoami_is('401', 'password: none', $api . 'whoami"');
 whoami_is('403', "password: user \"$_\" is no principal", $api . 'whoami"',
           "user = \"$_:secret\"") for 'nobody', 'merchant-', 'merchant-a b';
+
+
+# for clients that speak OAuth
+
+my $socket = "$dir/oauth.sock";
+edge_with("server {\nlisten unix:$socket;\n" . shown('POST oauth/revoke') . '}',
+          'oauth');
+spew("$dir/users.htpasswd", slurp("$dir/users.htpasswd") . "ypa-1:$hash");
+
+# the whole answer to a form that one sends
+sub oauth {
+    my ($path, $user) = @_;
+    return TRV::Http::request($socket, 'POST', "/token-revoke/oauth/$path",
+        headers => [ 'Content-Type' => 'application/x-www-form-urlencoded',
+                     $user ? (Authorization => 'Basic ' . encode_base64($user, ''))
+                           : () ],
+        body => 'token=' . token());
+}
+
+for my $case ([ revoke => 'ypa-1:wrong' ], [ revoke => 'nobody-1:secret' ],
+              [ revoke => '' ], [ introspect => 'ypa-1:wrong' ])
+{
+    my $answer = oauth(@$case);
+    my $name = "OAuth: @$case";
+    is($answer->{status}, 401, $name) or diag($answer->{raw});
+    is_deeply(json($answer->{body}), { error => 'invalid_client' }, "$name: body");
+    is(TRV::Http::header($answer, 'Content-Type'), 'application/json',
+       "$name: JSON");
+    is(TRV::Http::header($answer, 'Cache-Control'), 'no-store',
+       "$name: not to be stored");
+    is(TRV::Http::header($answer, 'WWW-Authenticate'),
+       'Basic realm="token revocation"', "$name: the challenge");
+}
+is(oauth('revoke', 'ypa-1:secret')->{status}, 200, 'OAuth: revokes');
+is(json(oauth('revoke', 'merchant-a b:secret')->{body})->{error_description},
+   'Who is asking is not known.', 'OAuth: a name that is no principal');
+like(oauth('introspect', 'ypa-1:secret')->{body}, qr/:no-registry"/,
+     'OAuth: without records nobody can know');
 
 
 # by a sign-in service: here another nginx, that knows two sessions
