@@ -91,6 +91,18 @@ is((split /:/, $entry{ids})[0], token_id($token), 'which names the token');
 is($redis->command('HGET', '{partners}:days', 'total') =~ /^(\d+):/ && $1,
    $redis->command('ZCARD', '{partners}:revoked'), 'and counts it once');
 
+# what somebody has put there by hand, and no edge takes for an expiry
+
+for my $score (1000 * (time + 86400), '+inf', 2 ** 53, time + 86400.5, 7) {
+    my ($token, $other) = (token(), token());
+    $redis->command('ZADD', '{partners}:revoked', $score, token_id($token));
+    my ($body) = proof({ tokens => [ $token, $other ] }, 20);
+    edges_are($body, 3, 3, 0, "all have confirmed, instead of $score");
+    refused_by($_, @edges) for $token, $other;
+    like($redis->command('ZSCORE', '{partners}:revoked', token_id($token)),
+         qr/^\d{10}$/, 'it is put right');
+}
+
 # Redis lost everything: the edges that cannot have reported yet are waited for
 
 $_->freeze for $second, $third;

@@ -17,7 +17,7 @@ local seen = {}
 
 for i = 5, #ARGV, 2 do
   local id, expiry = ARGV[i], tonumber(ARGV[i + 1])
-  local was = tonumber(redis.call('ZSCORE', REVOKED, id) or nil)
+  local was = revoked_until(id)
   if not seen[id] and day_of(expiry) >= first
      and (not was or day_of(was) < day_of(expiry))
   then
