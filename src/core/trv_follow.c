@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <hiredis/hiredis.h>
 
 #include "trv_judge.h"
@@ -281,6 +282,7 @@ trv_follow_spare_next(trv_follow_t *f, uint64_t now_ms)
     trv_words_begin(&f->words, TRV_SCRIPT_PRUNE);
     trv_words_add_text(&f->words, TRV_FOLLOW_PRUNE);
     trv_words_add_number(&f->words, f->token_records);
+    trv_words_add_number(&f->words, (int64_t) time(NULL));
 
     return true;
 }

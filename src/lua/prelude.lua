@@ -14,7 +14,8 @@
 --   {P}:revocation:ID  HASH  by, why, at: who revoked it; partner, store: whose
 --                            token it is
 --   {P}:token:ID       HASH  partner, store, issued_at, expires_at, apis,
---                            renews, renewed_by, serial: a token record
+--                            renews, renewed_by, serial, was_revoked (1: and
+--                            forgotten since): a token record
 --   {P}:minute:M       HASH  what happened in that minute, Unix time / 60: who
 --                            has counted -> counts, and "total" over all
 --   {P}:tries:E        STRING the last batch of tries that E has counted
@@ -179,6 +180,14 @@ local function digest_put(id, was, expiry)
     digest_change(id, day_of(was), -1)
   end
   digest_change(id, day_of(expiry), 1)
+end
+
+-- until when a token is revoked; nil: it is not, or by hand with what no edge
+-- takes for an expiry
+local function revoked_until(id)
+  local score = tonumber(redis.call('ZSCORE', REVOKED, id) or nil)
+  return score and score == math.floor(score) and score >= DAY_SEC
+         and score < 1e12 and score or nil
 end
 
 -- Puts changes, {id, expiry, expiry before or nil}, into the set: log, days,

@@ -1,13 +1,19 @@
 -- Forgets revocations whose day is before yesterday and token records that
 -- nobody needs any more, a slice at a time.
 --
+-- A clock that is ahead must not make us forget what only Redis has: that of
+-- Redis and that of the edge have to agree that it is over.
+--
 -- ARGV   1 revocations and records at most, of each  2 how long records are
---        kept, seconds after expiry
+--        kept, seconds after expiry  3 what time it is for the edge, Unix
 -- reply  1 there are more, 0 done
 
 if set_id() == '' then
   return 0
 end
+
+local now = math.min(now, tonumber(ARGV[3]))
+local yesterday = math.floor(now / DAY_SEC) - 1
 
 local wrong = wrong_type(TOKENS, 'zset')
 if wrong then
@@ -36,6 +42,10 @@ for _, id in ipairs(over) do
   local whose = redis.call('HMGET', revocation_key(id), 'partner', 'store')
   for _, key in ipairs(when_keys(whose[1] or '', whose[2] or '')) do
     redis.pcall('ZREM', key, id)
+  end
+  if redis.call('HEXISTS', token_key(id), 'partner') == 1 then
+    -- the token may yet be registered with a later expiry
+    redis.call('HSET', token_key(id), 'was_revoked', '1')
   end
   redis.call('UNLINK', revocation_key(id))
   redis.call('ZREM', WHEN, id)

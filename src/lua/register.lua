@@ -70,7 +70,7 @@ local function take(n, id, given)
 
   local expiry = math.max(tonumber(on.expires_at) or 0,
                           tonumber(given.expires_at))
-  local revoked = tonumber(redis.call('ZSCORE', REVOKED, id) or nil)
+  local revoked = revoked_until(id)
   if math.max(expiry, revoked or 0) <= oldest then
     left = left + 1
     return
@@ -116,18 +116,23 @@ local function take(n, id, given)
   if was_new then
     new = new + 1
     on.new, on.revoked = true, revoked
-    wrong = revoked and when_wrong(given.partner, given.store)
-    if wrong then
-      return wrong
-    end
   elseif differs then
     changed = changed + 1
   else
     same = same + 1
   end
 
-  if revoked and revoked < expiry then
+  -- one that was forgotten with its day comes back with the token
+  local was_revoked = revoked or not was_new
+                      and redis.call('HGET', token_key(id), 'was_revoked')
+  if was_revoked and (revoked or 0) < expiry and day_of(expiry) >= first_day()
+  then
     raised[id] = {id, expiry, revoked}
+    on.again = not revoked
+  end
+  wrong = was_revoked and when_wrong(given.partner, given.store)
+  if wrong then
+    return wrong
   end
   on.write = on.write or differs
   if differs then
@@ -181,7 +186,7 @@ for id, on in pairs(records) do
       redis.call('HDEL', token_key(id), 'apis')
     end
   end
-  if on.new and on.revoked then
+  if on.new and on.revoked or on.again then
     revocation_file(id, redis.call('ZSCORE', WHEN, id) or 0, on.partner,
                     on.store)
   end

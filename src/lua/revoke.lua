@@ -79,7 +79,7 @@ local items, changes, fresh, asked = {}, {}, {}, {}
 for i = FIRST, #ARGV do
   local id = ARGV[i]
   local record = records[id]
-  local was = tonumber(redis.call('ZSCORE', REVOKED, id) or nil)
+  local was = revoked_until(id)
   local expiry, slack = expiry_of(record)
   local new = not was or expiry > was + slack
 
