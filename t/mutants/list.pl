@@ -184,8 +184,8 @@
 
     [ 'a cookie whose name is in another case is not seen',
       'src/core/trv_bearer.c',
-      '!trv_bearer_same_name(pair.data, trimmed - pair.data, name)',
-      'trimmed - pair.data != (ptrdiff_t) name->len '
+      '!trv_bearer_same_name(pair.data, equal - pair.data, name)',
+      'equal - pair.data != (ptrdiff_t) name->len '
           . '|| memcmp(pair.data, name->data, name->len) != 0',
       'unit/trv_bearer_test' ],
 
@@ -203,8 +203,8 @@
 
     [ 'the first of two tokens in a query is taken',
       'src/core/trv_bearer.c',
-      'if (rc != TRV_OK || found++) {',
-      'if (found) { continue; } if (rc != TRV_OK || found++) {',
+      'if (rc != TRV_OK || trv_bearer_beside',
+      'if (found) { continue; } if (rc != TRV_OK || trv_bearer_beside',
       'unit/trv_bearer_test' ],
 
     [ 'a token in two places',
@@ -632,8 +632,8 @@
 
     [ 'an argument behind a fragment is not looked for',
       'src/http/ngx_http_trv_token.c',
-      "r->unparsed_uri.len, '#')",
-      "r->unparsed_uri.len, '\\n')",
+      "ngx_strlchr(p, last, '#')",
+      "ngx_strlchr(p, last, '\\n')",
       't/request_inputs.t' ],
 
     [ 'a challenge that was taken back stays so',
@@ -647,4 +647,84 @@
       q{ || c == '"')},
       ')',
       't/access_phase.t' ],
+
+    [ 'a token that a redirect has left behind is not looked for',
+      'src/http/ngx_http_trv_token.c',
+      "p = ngx_strlchr(p, last, '?');",
+      'p = NULL;',
+      't/request_inputs.t' ],
+
+    [ 'a header for CGI is another one',
+      'src/http/ngx_http_trv_token.c',
+      "&& !(h->lowcase_key[i] == '_' && header->data[i] == '-')",
+      '',
+      't/request_inputs.t' ],
+
+    [ 'an error_page gives a refusal its status',
+      'src/http/ngx_http_trv_refusal.c',
+      'r->err_status = refusal->status;',
+      '',
+      't/access_phase.t' ],
+
+    [ 'the second refusal of a call has the challenge of the first',
+      'src/http/ngx_http_trv_refusal.c',
+      'if (refusal->status != NGX_HTTP_SERVICE_UNAVAILABLE) {',
+      'if (!again && refusal->status != NGX_HTTP_SERVICE_UNAVAILABLE) {',
+      't/access_phase.t' ],
+
+    [ 'a call that goes on to another set is not watched by the first',
+      'src/http/ngx_http_trv_cutoff.c',
+      'if (co && co->lcf->set == lcf->set) {',
+      'if (co) {',
+      't/cutoff.t' ],
+
+    # the HTTP API
+
+    [ 'a condition of the request hides what was done',
+      'src/http/ngx_http_trv_answer.c',
+      'r->disable_not_modified = 1;',
+      '',
+      't/admin_inputs.t' ],
+
+    [ 'an argument that is not known is ignored',
+      'src/http/ngx_http_trv_admin.c',
+      'if (r->args.len && ',
+      'if (r->args.len && r->method != NGX_HTTP_POST && ',
+      't/admin_inputs.t' ],
+
+    [ 'a reason quotes a token by its id',
+      'src/core/trv_request.c',
+      'if (told || trv_request_quotes(rp->req)) {',
+      'if (told) {',
+      'unit/trv_request_test' ],
+
+    [ 'lines that are on record are not counted where the body breaks',
+      'src/http/ngx_http_trv_body.c',
+      '} else if (body->take && body->received) {',
+      '} else if (0) {',
+      't/tokens_lines.t' ],
+
+    [ 'a body is gone for a mirror',
+      'src/http/ngx_http_trv_body.c',
+      "        if (!r->preserve_body) {\n            cl->buf->pos",
+      "        if (1) {\n            cl->buf->pos",
+      't/admin_lifetimes.t' ],
+
+    [ 'records go by a clock that is ahead',
+      'src/lua/prune.lua',
+      'math.min(now, tonumber(ARGV[3]))',
+      'now',
+      't/clocks.t' ],
+
+    [ 'a revocation that was forgotten does not come back',
+      'src/lua/register.lua',
+      "redis.call('HGET', token_key(id), 'was_revoked')",
+      'nil',
+      't/clocks.t' ],
+
+    [ 'a score by hand is repeated in the log',
+      'src/lua/prelude.lua',
+      'and score < 1e12 and score or nil',
+      'and score or nil',
+      't/confirmed.t' ],
 )
