@@ -17,7 +17,7 @@ my $between = proxy($redis);
 my $console = console($between, users => [ 'merchant-acme-store' ]);
 my @edges = @{ $console->{edges} };
 
-my %token = map { $_ => token() } qw(refused unanswered cut lost);
+my %token = map { $_ => token() } qw(refused unanswered cut held lost);
 
 $console->register(map { { token => $token{$_}, partner => "ypa-$_",
                            store => 'acme-store',
@@ -86,11 +86,29 @@ is(calls('cut'), '200 200 200', 'nothing has happened');
 $console->press('Check now');
 $console->sees('Nothing is revoked so far.', 'a check says so');
 
-# Escape is not a way to forget it
 $console->run('await page.unroute("**/revocations")');
 $console->press('Revoke again');
 $console->sees('Refused on 3 of 3 edges.', 'once more settles it');
 is(calls('cut'), '401 401 401', 'refused');
+
+
+# Escape is not a way to forget it, however often it is pressed
+
+ask('held');
+$console->run(<<'CODE');
+    const held = new Promise((resolve) => { page.letGo = resolve; });
+    await page.route('**/revocations', async (route) => {
+        await held;
+        await route.continue();
+    });
+CODE
+$console->press('Revoke');
+$console->sees('Revoking …', 'it is on its way');
+$console->run('await page.keyboard.press("Escape")') for 1 .. 5;
+$console->run('page.letGo()');
+$console->sees('Refused on 3 of 3 edges.', 'what was on its way is seen');
+is($console->text(row('held') . ' .state'), 'Revoked', 'in the list too');
+$console->run('await page.unroute("**/revocations")');
 
 $console->no_complaints('faults', qr/503|504|404|ERR_CONNECTION_RESET/);
 

@@ -70,7 +70,6 @@ class RevokeDialog {
               this.trouble,
               h('p', { class: 'buttons' }, this.cancel, this.go)));
 
-        // Escape must not hide an answer that is on its way
         this.dialog.addEventListener('cancel', (event) => {
             if (this.busy) {
                 event.preventDefault();
@@ -85,6 +84,13 @@ class RevokeDialog {
 
         return new Promise((resolve) => {
             this.dialog.addEventListener('close', () => {
+                // Escape must not hide an answer that is on its way, and a
+                // browser lets nobody refuse it for ever
+                if (this.busy) {
+                    this.dialog.showModal();
+                    return;
+                }
+
                 this.dialog.remove();
                 resolve(this.answer ?? null);
             });
