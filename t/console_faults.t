@@ -17,7 +17,7 @@ my $between = proxy($redis);
 my $console = console($between, users => [ 'merchant-acme-store' ]);
 my @edges = @{ $console->{edges} };
 
-my %token = map { $_ => token() } qw(refused unanswered cut held lost);
+my %token = map { $_ => token() } qw(refused unanswered cut held left lost);
 
 $console->register(map { { token => $token{$_}, partner => "ypa-$_",
                            store => 'acme-store',
@@ -109,6 +109,28 @@ $console->run('page.letGo()');
 $console->sees('Refused on 3 of 3 edges.', 'what was on its way is seen');
 is($console->text(row('held') . ' .state'), 'Revoked', 'in the list too');
 $console->run('await page.unroute("**/revocations")');
+
+
+# its answer is lost, and the person does not wait to learn more
+
+ask('left');
+$console->run(<<'CODE');
+    await page.route('**/revocations', async (route) => {
+        await route.fetch();
+        await route.abort('connectionreset');
+    });
+CODE
+$console->press('Revoke');
+$console->run('await page.locator("dialog .problem").waitFor()');
+$console->run('await page.unroute("**/revocations")');
+$console->press('Close');
+$console->gone('dialog', 'closed');
+$console->sees('It may or may not be in force.', 'the page still says so');
+$console->run('await page.locator(args[0] + " .state.revoked").waitFor()',
+              row('left'));
+pass('and has looked what became of it');
+$console->no_barriers('unknown');
+$console->{browser}->picture('fault_left');
 
 $console->no_complaints('faults', qr/503|504|404|ERR_CONNECTION_RESET/);
 

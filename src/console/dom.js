@@ -60,6 +60,12 @@ export function problem(text, ...buttons) {
              buttons.length ? h('p', { class: 'buttons' }, buttons) : null);
 }
 
+// takes away what has the focus, which then is where the page begins
+export function dismiss(element) {
+    element.remove();
+    document.getElementById('main').focus({ preventScroll: true });
+}
+
 export function button(text, handler, attributes = {}) {
     return h('button', { type: 'button', ...attributes,
                          on: { click: handler } }, text);

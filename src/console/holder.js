@@ -49,6 +49,10 @@ export function holderPage() {
             title: `Revoke ${title}?`, button: 'Revoke', reasons: REASONS, ids,
             list: tokenList(ids.map((id) => ({ id })), () => ''), send,
             warning: 'Calls with these tokens are refused at once.',
+            left: (note) => {
+                proof.replaceChildren(note);
+                list.show();
+            },
         });
 
         if (answer) {

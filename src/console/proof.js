@@ -1,6 +1,6 @@
 // Shows that a revocation is in force: edge by edge, as they confirm it.
 
-import { h, button } from './dom.js';
+import { h, button, dismiss } from './dom.js';
 import { byNode, clock, count } from './words.js';
 import { get } from './api.js';
 
@@ -27,7 +27,7 @@ export class Proof {
 
         this.element = h('section', { class: 'proof', 'aria-label': title },
             this.head, this.summary, this.edges, this.more, offer,
-            button('Close', () => this.element.remove(), { class: 'close' }));
+            button('Close', () => dismiss(this.element), { class: 'close' }));
     }
 
     open(place) {

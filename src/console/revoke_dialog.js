@@ -1,12 +1,14 @@
 // Asks before it revokes: what exactly, and why.  Resolves to the answer of
-// the API, or to null when the person thought better of it.
+// the API, or to null when the person thought better of it or would not wait.
 
-import { h, button, problem, say } from './dom.js';
+import { h, button, dismiss, problem, say } from './dom.js';
 import { count, date } from './words.js';
-import { get } from './api.js';
+import { get, Failure } from './api.js';
 
 const REASON_MAX_LEN = 256;
 const CHECKS_AT_ONCE = 10;
+const TO_SETTLE = 'To settle it, revoke again: that is always safe, what is '
+                  + 'revoked stays so.';
 
 /*
  * title, button: texts
@@ -14,6 +16,8 @@ const CHECKS_AT_ONCE = 10;
  * reasons  to choose from; the last one asks for words
  * send     of the reason, does it
  * ids      of what will be revoked, if known: to find out what happened
+ * left     of a note for the page, when somebody leaves before it is known
+ *          what became of it
  */
 export function askToRevoke(options) {
     return new RevokeDialog(options).ask();
@@ -93,6 +97,10 @@ class RevokeDialog {
 
                 this.dialog.remove();
                 resolve(this.answer ?? null);
+
+                if (this.unknown && !this.answer) {
+                    this.#options.left(note(this.unknown));
+                }
             });
         });
     }
@@ -129,17 +137,17 @@ class RevokeDialog {
         const { ids = [], button: text } = this.#options;
         const unknown = failure.outcome === 'unknown';
 
+        this.unknown = unknown ? failure : this.unknown;
         this.busy = false;
         this.go.disabled = this.cancel.disabled = false;
         this.go.textContent = unknown ? 'Revoke again'
                             : failure.status === 503 ? 'Try again' : text;
-        this.cancel.textContent = unknown ? 'Close' : 'Cancel';
+        this.cancel.textContent = this.unknown ? 'Close' : 'Cancel';
 
         const sentence = [failure.message];
 
         if (unknown) {
-            sentence.push('To settle it, revoke again: that is always safe, '
-                          + 'what is revoked stays so.');
+            sentence.push(TO_SETTLE);
         }
         if (failure.ids?.length) {
             sentence.push('These are the ones: ' + failure.ids.map(
@@ -167,8 +175,8 @@ class RevokeDialog {
                     .filter(Boolean).length;
             }
         } catch {
-            this.#failed({ outcome: 'unknown', message: 'That cannot be said '
-                           + 'right now: the service does not answer.' });
+            this.#failed(notKnown('That cannot be said right now: the '
+                                  + 'service does not answer.'));
             return;
         }
 
@@ -177,12 +185,20 @@ class RevokeDialog {
             return;
         }
 
-        this.#failed({ message: revoked
+        this.#failed(notKnown(revoked
             ? `${count(revoked, 'token')} of ${ids.length} `
               + `${revoked === 1 ? 'is' : 'are'} revoked so far.`
-            : 'Nothing is revoked so far.', outcome: 'unknown' });
+            : 'Nothing is revoked so far.'));
     }
 }
+
+function note(failure) {
+    const element = problem(`${failure.message} ${TO_SETTLE}`,
+                            button('Close', () => dismiss(element)));
+    return element;
+}
+
+const notKnown = (sentence) => new Failure(sentence, { outcome: 'unknown' });
 
 async function isRevoked(id) {
     try {

@@ -87,6 +87,7 @@ export function scopePanel() {
             ids: n === hit.length ? hit.map(({ id }) => id) : [],
             warning: 'Calls with these tokens are refused at once on every '
                      + 'edge.',
+            left: (note) => proof.replaceChildren(note),
         });
 
         if (answer) {

@@ -121,7 +121,12 @@ export class TokenPage {
 
         const answer = await askToRevoke({
             title: `Revoke ${count(n, 'token')}?`,
-            list: tokenList(tokens, listed), button: text, reasons, warning, send, ids,
+            list: tokenList(tokens, listed), button: text, reasons, warning,
+            send, ids,
+            left: (note) => {
+                this.proof.replaceChildren(note);
+                this.load();
+            },
         });
 
         if (answer) {
