@@ -17,7 +17,8 @@ my $between = proxy($redis);
 my $console = console($between, users => [ 'merchant-acme-store' ]);
 my @edges = @{ $console->{edges} };
 
-my %token = map { $_ => token() } qw(refused unanswered cut held left lost);
+my %token = map { $_ => token() } qw(refused unanswered cut held left older
+                             behind lost);
 
 $console->register(map { { token => $token{$_}, partner => "ypa-$_",
                            store => 'acme-store',
@@ -132,7 +133,66 @@ pass('and has looked what became of it');
 $console->no_barriers('unknown');
 $console->{browser}->picture('fault_left');
 
+
+# a list that was on its way when a token was revoked is older than that
+
+$console->run(<<'CODE');
+    const held = new Promise((resolve) => { page.letGo = resolve; });
+    await page.route('**/tokens?*', async (route) => {
+        const response = await route.fetch();
+        page.fetched = true;
+        await held;
+        await route.fulfill({ response });
+        page.served = true;
+    }, { times: 1 });
+CODE
+$console->press('Refresh');
+wait_for(10, sub { $console->run('return page.fetched') });
+ask('older');
+$console->press('Revoke');
+$console->sees('Refused on 3 of 3 edges.');
+$console->run('page.letGo()');
+ok(wait_for(10, sub { $console->run('return page.served') }), 'it comes late');
+$console->run('await page.locator("progress").waitFor({ state: "hidden" })');
+is($console->text(row('older') . ' .state'), 'Revoked',
+   'what is revoked stays so');
+
 $console->no_complaints('faults', qr/503|504|404|ERR_CONNECTION_RESET/);
+
+
+# an edge is behind, and asking once more does not help at once
+
+$console->run(<<'CODE');
+    await page.route('**/edges', async (route) => {
+        const response = await route.fetch();
+        const json = await response.json();
+        json.items.find(({ node }) => node === 'edge-2').position = '0-1';
+        await route.fulfill({ response, json });
+    });
+CODE
+ask('behind');
+$console->press('Revoke');
+$console->sees('Refused on 2 of 3 edges, edge-2 did not confirm yet.',
+               'who is late is named');
+$between->fault(answer => [ [ 'EVALSHA revoke', "-OOM no memory\r\n" ] ]);
+$console->press('Ask the edges again');
+$console->run('await page.locator(".proof .problem").waitFor()');
+like($console->text('.proof .problem'), qr/^The edges could not be asked again\./,
+     'that it failed is said');
+like($console->text('.verdict'), qr/^Refused on 2 of 3/,
+     'and how far it is, too');
+$console->no_barriers('behind');
+$console->{browser}->picture('fault_behind');
+$between->clear;
+$console->press('Ask the edges again');
+$console->gone('.proof .problem', 'the next time it is done');
+$console->run('await page.unroute("**/edges")');
+$console->sees('Refused on 3 of 3 edges.');
+is(calls('behind'), '401 401 401', 'and so it is');
+is($console->run('return page.evaluate(() =>'
+                 . ' document.activeElement.textContent)'),
+   '1 token revoked', 'the focus is not lost with the button');
+$console->no_complaints('behind', qr/503/);
 
 
 # an edge is lost

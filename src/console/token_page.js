@@ -86,6 +86,9 @@ export class TokenPage {
             this.refresh(true);
             this.loaded.textContent = `As of ${clock(Date.now())}`;
         } catch (failure) {
+            if (turn !== this.turn) {
+                return;
+            }
             this.loaded.textContent = '';
             this.trouble.replaceChildren(problem(
                 `The list of tokens could not be loaded. ${failure.message}`,
@@ -149,6 +152,11 @@ export class TokenPage {
         }
 
         this.refresh(true);
+
+        // a list that is on its way may be older than that
+        if (!this.loading.hidden) {
+            this.load();
+        }
 
         const n = answer.revoked.length;
         new Proof({ answer, repeat, offer: this.#offer(answer),
