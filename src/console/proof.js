@@ -1,6 +1,6 @@
 // Shows that a revocation is in force: edge by edge, as they confirm it.
 
-import { h, button, dismiss } from './dom.js';
+import { h, button, dismiss, problem } from './dom.js';
 import { byNode, clock, count } from './words.js';
 import { get } from './api.js';
 
@@ -23,10 +23,12 @@ export class Proof {
         this.summary = h('p', { class: 'verdict', role: 'status' });
         this.edges = h('ul', { class: 'edges' });
         this.more = h('p');
+        this.trouble = h('div');
         this.head = h('h2', { tabindex: -1 }, title);
 
         this.element = h('section', { class: 'proof', 'aria-label': title },
-            this.head, this.summary, this.edges, this.more, offer,
+            this.head, this.summary, this.edges, this.more, this.trouble,
+            offer,
             button('Close', () => dismiss(this.element), { class: 'close' }));
     }
 
@@ -37,16 +39,16 @@ export class Proof {
     }
 
     async #watch() {
-        const start = performance.now();
         let passed;
 
+        this.start = performance.now();
         this.watching = true;
         this.#draw(this.seen, true, false);
 
         do {
             const asked = await edgesNow();
 
-            passed = performance.now() - start;
+            passed = performance.now() - this.start;
             this.seen = asked ?? this.seen;
 
             if (!this.element.isConnected
@@ -104,7 +106,11 @@ export class Proof {
 
     #offerRepeat(wanted) {
         if (!wanted) {
+            if (this.more.contains(document.activeElement)) {
+                this.head.focus();
+            }
             this.more.replaceChildren();
+            this.trouble.replaceChildren();
         } else if (!this.more.hasChildNodes()) {
             this.more.append(button('Ask the edges again',
                                     () => this.#again()));
@@ -112,14 +118,19 @@ export class Proof {
     }
 
     async #again() {
+        this.trouble.replaceChildren();
+
         try {
             this.answer = await this.repeat();
-            this.more.replaceChildren();
         } catch (failure) {
-            this.#tell(failure.message);
+            this.trouble.replaceChildren(problem(
+                `The edges could not be asked again. ${failure.message}`));
+            return;
         }
 
-        if (!this.watching) {
+        if (this.watching) {
+            this.start = performance.now();
+        } else {
             this.#watch();
         }
     }
