@@ -65,13 +65,15 @@ export class Proof {
 
     // true: it is proven, there is no more to come
     #draw(edges, heard, late) {
-        const states = edges.map((edge) => this.#state(edge));
+        // null: Redis took it and then did not say which edges there are
+        const first = this.answer.edges ?? { live: 1, lost: 0,
+            confirmed: Number(this.answer.in_force !== false) };
+
+        // the answer can be ahead of what edges report once a second
+        const states = edges.map((edge) => first.confirmed === edges.length
+                                           ? 'refused' : this.#state(edge));
         const having = (state) => edges.filter((edge, i) =>
                                                states[i] === state);
-
-        // null: Redis took it and then did not say which edges there are
-        const first = this.answer.edges
-            ?? { live: 1, lost: 0, confirmed: this.answer.in_force !== false };
         const done = Math.max(first.confirmed, having('refused').length);
         const all = edges.length || first.live + first.lost;
         const lost = having('lost'), waiting = having('waits');

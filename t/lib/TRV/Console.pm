@@ -1,6 +1,6 @@
 package TRV::Console;
 
-# Three edges that serve the pages as `make demo` does, and a browser.
+# Edges, three of them, that serve the pages as `make demo` does, and a browser.
 #
 #     my $console = console($redis, users => [ 'merchant-acme-store' ]);
 #     $console->sign_in('merchant-acme-store');
@@ -20,8 +20,8 @@ my $top = Cwd::abs_path(File::Basename::dirname(__FILE__) . '/../../..');
 my $PASSWORD = 'correct horse';
 
 
-# options: users (who may sign in, besides "operator" and "nobody"), others for
-# the edges
+# options: users (who may sign in, besides "operator" and "nobody"), edges (how
+# many), others for the edges
 sub new {
     my ($class, $redis, %options) = @_;
 
@@ -31,7 +31,7 @@ sub new {
     TRV::spew(TRV::dir() . '/users', join '', map { "$_:{PLAIN}$PASSWORD\n" }
               'operator', 'nobody', @users);
 
-    for my $n (1 .. 3) {
+    for my $n (1 .. delete $options{edges} || 3) {
         my $edge = TRV::edge(redis => $redis, node => "edge-$n", later => 1,
                              %options);
         my $port = TRV::free_port();
