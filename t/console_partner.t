@@ -139,6 +139,26 @@ like($console->text(row('second')), qr/by partner ypa-1: I no longer work/,
      'by whom and why');
 $console->{browser}->picture('partner_revoked');
 $console->no_barriers('revoked');
+
+# what the focus was on goes away, and it begins at the top
+
+tab_to(qr/^Close$/);
+keys_('Enter');
+$console->gone('.proof', 'the proof is closed');
+is($console->run('return page.evaluate(() => document.activeElement.id)'),
+   'main', 'the focus is where the page begins');
+
+# the link that skips to the content stays in the tab
+
+$console->run('await page.getByText("Skip to the content").focus()');
+keys_('Enter');
+ok(wait_for(10, sub {
+    $console->run('return page.evaluate(() =>'
+                  . ' document.activeElement.id + location.hash)')
+        eq 'main#revoked'
+}), 'the focus is on the content, the URL names the open tab');
+is($console->text('[aria-selected=true]'), 'Revoked (2)', 'it still is');
+
 $console->no_complaints('partner');
 
 # in the dark

@@ -128,11 +128,10 @@ export class Tabs {
         addEventListener('hashchange', () => this.follow());
     }
 
-    // opens the tab that the URL names, else the first one
+    // opens the tab that the URL names, else stays, at first in the first one
     follow() {
         const name = location.hash.slice(1);
-        this.open(this.#tabs.some((tab) => tab.name === name)
-                  ? name : this.#tabs[0].name);
+        this.open(this.#find(name) ? name : this.name ?? this.#tabs[0].name);
     }
 
     title(name, text) {
@@ -140,6 +139,8 @@ export class Tabs {
     }
 
     open(name) {
+        history.replaceState(null, '', `#${name}`);
+
         if (this.name === name) {
             return;
         }
@@ -159,7 +160,6 @@ export class Tabs {
             }
         }
 
-        history.replaceState(null, '', `#${name}`);
         this.#onopen(name);
     }
 
