@@ -232,6 +232,34 @@ is(scalar(grep { $edges[2]->call($_) == 401 } @many), 230, 'all are refused');
 $console->no_complaints('a long list');
 
 
+# its pages with the keyboard: the focus stays, and nobody has to look for it
+
+my $focus = 'return page.evaluate(() => document.activeElement.ariaLabel'
+            . ' || document.activeElement.textContent)';
+
+sub pages_with {
+    my ($key, @pages) = @_;
+    for my $page (@pages) {
+        $console->run('await page.keyboard.press(args[0])', $key);
+        $console->sees("$page of 236 tokens",
+                       "$key: from " . ($page =~ /^(\d+)/)[0]);
+    }
+}
+
+$console->run('await page.getByLabel("Partner", { exact: true })'
+              . '.selectOption("")');
+$console->run('await page.getByLabel("Rows a page").focus()');
+pages_with(ArrowUp => '1–100', '1–50');
+is($console->run($focus), 'Rows a page', 'the focus is still there');
+$console->run('await page.getByRole("button", { name: "Next" }).focus()');
+pages_with(Enter => '51–100', '101–150', '151–200');
+is($console->run($focus), 'Next', 'and so is this one');
+pages_with(Enter => '201–236');
+is($console->run($focus), 'Previous', 'at the end it is where one can go on');
+pages_with(Enter => '151–200');
+$console->no_complaints('the keyboard');
+
+
 # a phone
 
 $console->register({ token => token(), partner => 'ypa-4',

@@ -36,6 +36,29 @@ $console->run('await page.locator("tr[data-id=\"" + args[0] + "\"]").waitFor()',
 pass('it is among those that this merchant has revoked');
 $console->no_barriers('revoked');
 $console->{browser}->picture('holder');
+
+
+# more of them than are shown at once
+
+my $answer = $edges[0]->request('POST', '/token-revoke/revocations',
+    headers => [ 'X-Principal' => 'merchant acme-store',
+                 'Content-Type' => 'application/json' ],
+    body => JSON::PP->new->encode({ tokens => [ map { token() } 1 .. 220 ] }));
+is($answer->{status}, 200, 'many more');
+
+$console->sign_in('merchant-acme-store');
+$console->sees('100 revocations. There is more.', 'some of them');
+$console->run('await page.getByRole("button", { name: "Show more" }).focus()');
+
+my $focus = 'return page.evaluate(() => document.activeElement.textContent)';
+
+$console->run('await page.keyboard.press("Enter")');
+$console->sees('200 revocations. There is more.', 'more');
+is($console->run($focus), 'Show more', 'the focus stays where it was');
+$console->run('await page.keyboard.press("Enter")');
+$console->sees('221 revocations. That is all.', 'and all');
+is($console->run($focus), '221 revocations. That is all.',
+   'there is no more to show: the focus is on what says so');
 $console->no_complaints('holder', qr/404 .*tokens\?limit=1/);
 
 finish();

@@ -14,8 +14,10 @@ export class PagedList {
         Object.assign(this, { path, columns, noun, nouns, empty });
 
         this.rows = h('tbody', { role: 'rowgroup' });
-        this.status = h('span', { class: 'loaded', role: 'status' });
-        this.more = button('Show more', () => this.#next(), { hidden: true });
+        this.status = h('span', { class: 'loaded', role: 'status',
+                                  tabindex: -1 });
+        this.more = button('Show more', () => this.loading || this.#next(),
+                           { hidden: true });
         this.trouble = h('div');
 
         this.element = h('div', { class: 'list' }, this.trouble,
@@ -34,6 +36,7 @@ export class PagedList {
         Object.assign(this, { query, keep, cursor: undefined, n: 0,
                               turn: {} });
         this.rows.replaceChildren();
+        this.more.hidden = true;
         await this.#next();
     }
 
@@ -41,7 +44,7 @@ export class PagedList {
         const { turn } = this;
         const enough = this.n + PAGE;
 
-        this.more.hidden = true;
+        this.loading = true;
         this.trouble.replaceChildren();
 
         try {
@@ -66,15 +69,28 @@ export class PagedList {
                 }
             }
 
+            // the focus does not go with the button
+            if (!this.cursor && document.activeElement === this.more) {
+                this.status.focus();
+            }
+
             this.more.hidden = !this.cursor;
             this.#tell(this.cursor ? 'There is more'
                        : this.older ? 'Older ones are not kept'
                        : 'That is all');
         } catch (failure) {
+            if (turn !== this.turn) {
+                return;
+            }
+
             this.status.textContent = '';
             this.trouble.replaceChildren(problem(
                 `The list could not be loaded. ${failure.message}`,
                 button('Try again', () => this.#next())));
+        } finally {
+            if (turn === this.turn) {
+                this.loading = false;
+            }
         }
     }
 

@@ -70,8 +70,7 @@ export class TokenTable {
     #onselect;
     #tokens = [];
     #selected = new Set();               // ids
-    #page = 0;
-    #size = PAGE_SIZES[0];
+    #first = 0;                          // of those on this page
 
     // columns: keys of COLUMNS; sort: one of them, "-" before it: downwards
     constructor({ caption, columns, sort, selectable = true, empty,
@@ -87,7 +86,13 @@ export class TokenTable {
         this.headRow = h('tr', { role: 'row' });
         this.sorter = choice([], { 'aria-label': 'Sort by',
             on: { change: () => this.#sortBy(this.sorter.value) } });
-        this.footer = h('div', { class: 'pager' });
+        this.range = h('span');
+        this.previous = button('Previous', () => this.#turn(-1));
+        this.next = button('Next', () => this.#turn(1));
+        this.size = choice(PAGE_SIZES.map((n) => [n, `${n} a page`]),
+            { 'aria-label': 'Rows a page',
+              on: { change: () => this.#draw() } });
+        this.turning = [this.previous, this.next, this.size];
 
         this.element = h('div', { class: 'tokens' },
             h('div', { class: 'sorter' }, this.sorter),
@@ -95,7 +100,7 @@ export class TokenTable {
               h('table', { role: 'table' },
                 h('caption', { class: 'unseen' }, caption),
                 h('thead', { role: 'rowgroup' }, this.headRow), this.body)),
-            this.footer);
+            h('div', { class: 'pager' }, this.range, this.turning));
 
         this.look({ columns, sort, selectable });
     }
@@ -111,7 +116,7 @@ export class TokenTable {
     // what is ticked and not shown any more is not ticked any more
     show(tokens, { keepPage = false } = {}) {
         this.#tokens = tokens;
-        this.#page = keepPage ? this.#page : 0;
+        this.#first = keepPage ? this.#first : 0;
 
         const ids = new Set(tokens.filter(works).map((token) => token.id));
         this.#selected = new Set([...this.#selected].filter(
@@ -148,7 +153,7 @@ export class TokenTable {
 
     #sortBy(key) {
         this.#sort = { key, down: this.#sort.key === key && !this.#sort.down };
-        this.#page = 0;
+        this.#first = 0;
         this.#draw();
         say(`Sorted by ${COLUMNS[key].title}, `
             + (this.#sort.down ? 'downwards' : 'upwards'));
@@ -167,11 +172,12 @@ export class TokenTable {
     }
 
     #draw() {
-        const pages = Math.max(Math.ceil(this.#tokens.length / this.#size), 1);
-        this.#page = Math.min(this.#page, pages - 1);
+        const size = Number(this.size.value);
+        const last = Math.max(this.#tokens.length - 1, 0);
+        const first = Math.min(this.#first, last);
 
-        const first = this.#page * this.#size;
-        this.shown = this.#sorted().slice(first, first + this.#size);
+        this.#first = first - first % size;
+        this.shown = this.#sorted().slice(this.#first, this.#first + size);
 
         for (const [key, head] of this.heads) {
             const mine = key === this.#sort.key;
@@ -188,7 +194,7 @@ export class TokenTable {
                   this.empty)));
         }
 
-        this.#drawPager(first, pages);
+        this.#drawPager();
         this.#drawAll();
     }
 
@@ -255,31 +261,30 @@ export class TokenTable {
         }
     }
 
-    #drawPager(first, pages) {
+    #drawPager() {
         const total = this.#tokens.length;
-        const size = choice(PAGE_SIZES.map((n) => [n, `${n} a page`]),
-                            { 'aria-label': 'Rows a page' });
-        size.value = this.#size;
-        size.addEventListener('change', () => {
-            this.#size = Number(size.value);
-            this.#page = Math.floor(first / this.#size);
-            this.#draw();
-        });
+        const end = this.#first + this.shown.length;
 
-        const turn = (text, by) => button(text, () => {
-            this.#page += by;
-            this.#draw();
-            this.element.scrollIntoView({ block: 'nearest' });
-            say(this.footer.firstChild.textContent);
-        }, { disabled: this.#page + by < 0 || this.#page + by >= pages });
+        this.range.textContent = total
+            ? `${this.#first + 1}–${end} of ${count(total, 'token')}` : '';
+        this.previous.disabled = this.#first === 0;
+        this.next.disabled = end === total;
 
-        this.footer.replaceChildren(h('span', {}, total
-            ? `${first + 1}–${first + this.shown.length} of `
-              + count(total, 'token')
-            : ''));
-
-        if (total > PAGE_SIZES[0]) {
-            this.footer.append(turn('Previous', -1), turn('Next', 1), size);
+        for (const control of this.turning) {
+            control.hidden = total <= PAGE_SIZES[0];
         }
+    }
+
+    #turn(by) {
+        const [here, back] = by > 0 ? [this.next, this.previous]
+                                    : [this.previous, this.next];
+
+        this.#first += by * Number(this.size.value);
+        this.#draw();
+        this.element.scrollIntoView({ block: 'nearest' });
+        say(this.range.textContent);
+
+        // what is disabled loses the focus
+        (here.disabled ? back : here).focus({ preventScroll: true });
     }
 }
