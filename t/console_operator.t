@@ -86,6 +86,21 @@ like($console->text('.card'), qr/\Q${\ token_id($other)}\E/, 'its id');
 # by id
 find('Token id, partner or store', 'Search', token_id($revoked));
 $console->sees('This token is revoked');
+
+# as others write it
+find('Token id, partner or store', 'Search', '');
+find('Token id, partner or store', 'Search', uc token_id($revoked));
+$console->sees('This token is revoked', 'an id in capitals');
+like($console->text('.card'), qr/\Q${\ token_id($revoked)}\E/, 'it is that one');
+
+# a token may look like a name: only who says that it is one sends it
+my $short = token(40);
+find('Token id, partner or store', 'Search', $short);
+$console->sees('This is no token id', 'what looks like a name is not sent');
+find('Or paste a token', 'Find', $short);
+$console->sees('This token is neither revoked nor on record');
+find('Token id, partner or store', 'Search', token_id($revoked));
+$console->sees('This token is revoked');
 $console->{browser}->picture('operator_token');
 
 
@@ -125,9 +140,15 @@ $console->run('await page.getByLabel("Token ids, one a line").fill("xyz")');
 $console->press('Preview');
 $console->sees('"xyz" is no token id: that has 32 hexadecimal digits.');
 
+$console->run('await page.getByLabel("Token ids, one a line").fill(args[0])',
+              uc token_id($leaked[0]));
+$console->press('Preview');
+$console->sees('Revoked already, and staying so: 1', 'an id in capitals');
+
 my $sent = join "\n", @{ $console->run('return page.sent') };
 like($sent, qr/POST|revocations/, 'requests were seen');
-is(scalar(grep { index($sent, $_) >= 0 } $revoked, $other, @leaked), 0,
+is(scalar(grep { index($sent, $_) >= 0 } $revoked, $other, $short,
+          @leaked), 0,
    'no request had a token in it');
 
 
@@ -180,13 +201,23 @@ is(scalar(grep { $edges[1]->call($_) == 401 } @partners, $late), 6,
 
 # those of a partner, and of a store
 
+sub choose { $console->run('await page.getByRole("radio", { name: args[0],'
+                           . ' exact: true }).check()', $_[0]) }
+
 $console->run('await page.getByRole("tab", { name: "Revocations" }).click()');
+choose('Partner');
 find('Token id, partner or store', 'Search', 'ypa-9');
 $console->sees('6 revocations. That is all.', 'those of a partner');
-$console->run('await page.getByLabel("Store", { exact: true })'
-              . '.and(page.getByRole("radio")).check()');
+choose('Store');
 find('Token id, partner or store', 'Search', 'store-0');
 $console->sees('3 revocations. That is all.', 'and of a store');
+
+$console->run('await page.getByRole("tab", { name: "Fleet" }).click()');
+$console->run('await page.getByRole("tab", { name: "Revocations" }).click()');
+$console->sees('3 revocations. That is all.',
+               'who comes back finds what was asked for');
+is($console->run('return page.getByLabel("Token id, partner or store")'
+                 . '.inputValue()'), 'store-0', 'and the words still there');
 
 
 # the trail of acts

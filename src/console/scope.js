@@ -6,7 +6,7 @@ import { count } from './words.js';
 import { post } from './api.js';
 import { askToRevoke, tokenList } from './revoke_dialog.js';
 import { Proof } from './proof.js';
-import { idOfToken, isId, isName } from './token_id.js';
+import { idIn, idOfToken, isName } from './token_id.js';
 
 const REASONS = ['A token was exposed', 'The partner or store has left',
                  'Abuse', 'Other'];
@@ -34,7 +34,7 @@ export function scopePanel() {
                             + 'partner and store.');
         }
         for (const id of hex) {
-            if (!isId(id)) {
+            if (!idIn(id)) {
                 throw new Error(`"${id.slice(0, 40)}" is no token id: that has `
                                 + '32 hexadecimal digits.');
             }
@@ -46,7 +46,7 @@ export function scopePanel() {
         }
 
         return named.length ? Object.fromEntries(named)
-            : { ids: [...new Set(hex.concat(
+            : { ids: [...new Set(hex.map(idIn).concat(
                     await Promise.all(secrets.map(idOfToken))))] };
     };
 

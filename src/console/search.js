@@ -4,14 +4,14 @@ import { h, button, field, problem, tokenId } from './dom.js';
 import { STATES, ago, count, date, moment } from './words.js';
 import { get } from './api.js';
 import { PagedList } from './paged_list.js';
-import { idOfToken, isId, isName } from './token_id.js';
+import { idIn, idOfToken, isName } from './token_id.js';
 
 // onrevoke(id): somebody wants to
 export function searchPanel(onrevoke) {
     const text = h('input', { type: 'search', autocomplete: 'off',
                               spellcheck: 'false' });
-    const kind = { partner: radio('Partner', 'partner'),
-                   store: radio('Store', 'store') };
+    const kinds = [['id', 'Token id'], ['partner', 'Partner'],
+                   ['store', 'Store']].map(kind);
     const token = h('input', { type: 'text', autocomplete: 'off',
                                spellcheck: 'false' });
     const tried = h('input', { type: 'checkbox' });
@@ -32,25 +32,32 @@ export function searchPanel(onrevoke) {
         ],
     });
 
-    const all = () => list.show({}, keep());
+    const again = () => list.show(list.query, keep());
     const keep = () => tried.checked ? (item) => item.tries > 0 : undefined;
 
-    // what could be a token is treated as one, wherever it was put
+    // Of what looks like a name nobody can tell whether it is a token: it is
+    // sent as the name that somebody says it is.  What is neither a name nor
+    // an id is taken for a token, wherever it was put.
     const search = async (event) => {
         event.preventDefault();
         found.replaceChildren();
         const words = text.value.trim();
+        const id = idIn(words);
+        const { value: what } = kinds.find(({ input }) => input.checked).input;
 
         if (words === '') {
-            all();
-        } else if (isId(words)) {
-            found.replaceChildren(await tokenCard(words, onrevoke));
-        } else if (isName(words)) {
-            list.show({ [kind.partner.input.checked ? 'partner' : 'store']:
-                        words }, keep());
-        } else {
+            list.show({}, keep());
+        } else if (id) {
+            found.replaceChildren(await tokenCard(id, onrevoke));
+        } else if (!isName(words)) {
             text.value = '';
             await byToken(words);
+        } else if (what === 'id') {
+            found.replaceChildren(problem('This is no token id: that has 32 '
+                + 'hexadecimal digits. Say so if it is a partner or a store; '
+                + 'a token belongs into the other field.'));
+        } else {
+            list.show({ [what]: words }, keep());
         }
     };
 
@@ -72,13 +79,15 @@ export function searchPanel(onrevoke) {
         }
     };
 
-    tried.addEventListener('change', () => list.show(list.query, keep()));
+    tried.addEventListener('change', again);
 
     const element = h('section', { 'aria-label': 'Revocations' },
         h('div', { class: 'searches' },
           h('form', { on: { submit: search } },
             field('Token id, partner or store', text),
-            kind.partner.label, kind.store.label,
+            h('div', { class: 'kinds', role: 'radiogroup',
+                       'aria-label': 'What to search for' },
+              kinds.map(({ label }) => label)),
             h('button', { class: 'main' }, 'Search')),
           h('form', { on: { submit: paste } },
             field('Or paste a token', token,
@@ -89,12 +98,12 @@ export function searchPanel(onrevoke) {
           + 'were revoked'),
         list.element);
 
-    return { element, start: () => { all(); return () => {}; } };
+    return { element, start: () => { again(); return () => {}; } };
 }
 
-function radio(title, value) {
+function kind([value, title], i) {
     const input = h('input', { type: 'radio', name: 'kind', value,
-                               checked: value === 'partner' });
+                               checked: i === 0 });
     return { input, label: h('label', { class: 'check' }, input, title) };
 }
 

@@ -15,8 +15,9 @@ export async function idOfToken(token) {
     return hex.replace(/^0{16}/, '0000000000000001');
 }
 
-export const isId = (text) =>
-    /^[0-9a-f]{32}$/.test(text) && !text.startsWith('0'.repeat(16));
+// the id that is written there, in either case, or null
+export const idIn = (text) =>
+    /^(?!0{16})[0-9a-f]{32}$/i.test(text) ? text.toLowerCase() : null;
 
 // a partner or a store; what is longer could be a token and is never sent
 export const isName = (text) => /^[A-Za-z0-9._-]{1,64}$/.test(text);
