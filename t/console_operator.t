@@ -284,6 +284,32 @@ cmp_ok($delays->[1]{entries}, '>=', 6, 'also those of twenty minutes ago');
 $console->{browser}->picture('operator_pictures');
 
 
+# what cannot be known is not shown
+
+my $edges = <<'CODE';
+    await page.route('**/edges', async (route) => {
+        const response = await route.fetch();
+        const json = await response.json();
+        Object.assign(json.items.find(({ node }) => node === 'edge-2'),
+                      { last_contact: null, contact_age_ms: null });
+        await route.fulfill({ response, json, status: args[0] });
+    });
+CODE
+
+$console->run($edges, 503);
+$console->sees('The edges cannot be shown.');
+is($console->run('return page.locator(".fleet tbody tr").count()'), 0,
+   'nothing that was so before');
+is($console->text('.fleet-verdict'), '', 'nor what it meant');
+$console->no_barriers('no edges');
+$console->run('await page.unroute("**/edges")');
+$console->run($edges, 200);
+$console->sees('3 edges, all in agreement', 'they are back');
+like($console->text('.fleet tbody tr:nth-child(2)'), qr/never/,
+     'an edge that never had contact');
+$console->run('await page.unroute("**/edges")');
+
+
 # an edge is lost
 
 $edges[2]->kill_hard;
@@ -293,7 +319,7 @@ $console->sees('1 edge of 3 needs a look: edge-3 (not heard from since',
 is($console->run('return page.locator("tr.bad").count()'), 1, 'and red');
 $console->{browser}->picture('operator_lost');
 
-$console->no_complaints('operator', qr/ 409 /,
-                        qr/404 .*\/(revocations|tokens)\/[0-9a-f]{32}$/);
+$console->no_complaints('operator', qr/ 409 /, qr/ 503 .*\/edges$/,
+                        qr/404 .*\/(revocations|tokens)(\/[0-9a-f]{32})?$/);
 
 finish();

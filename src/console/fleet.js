@@ -33,6 +33,8 @@ export function fleetPanel() {
         } catch (failure) {
             trouble.replaceChildren(problem('The edges cannot be shown. '
                                             + failure.message));
+            rows.replaceChildren();
+            tell(verdict, '');
         }
     };
 
@@ -86,7 +88,7 @@ function fleetVerdict(edges) {
 
 function edgeRow(edge) {
     const [kind, state] = edgeState(edge);
-    const contact = edge.last_contact ?? edge.heard_from;
+    const contact = edge.last_contact;
     const cell = (label, ...content) =>
         h('td', { 'data-label': label }, h('span', {}, ...content));
 
@@ -97,9 +99,9 @@ function edgeRow(edge) {
         cell('Lag', edge.lag_ms === undefined ? '–' : `${edge.lag_ms} ms`),
         cell('Entries', edge.entries?.toLocaleString() ?? '–'),
         cell('Size', edge.bytes === undefined ? '–' : bytes(edge.bytes)),
-        cell('Last contact', h('time', { datetime: contact,
-                                         title: moment(contact) },
-                               edge.lost ? clock(contact) : second(contact))),
+        cell('Last contact', contact
+            ? h('time', { datetime: contact, title: moment(contact) },
+                edge.lost ? clock(contact) : second(contact)) : 'never'),
         cell('Version', edge.version ?? '–'));
 }
 
