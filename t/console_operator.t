@@ -167,7 +167,21 @@ sub fill {
         for sort keys %fields;
 }
 
-fill('Token ids, one a line' => '', Partner => 'ypa-9', Store => 'store-1');
+fill('Token ids, one a line' => '', Partner => 'ypa-none');
+$console->press('Preview');
+$console->sees('no token of this partner is on record that has not expired',
+               'nobody has that name');
+fill(Store => 'store-none');
+$console->press('Preview');
+$console->sees('no token of this partner for this store is on record');
+fill(Partner => '', 'Token ids, one a line' => '', Store => '');
+
+fill('Tokens, one a line' => join "\n", map { "many-$_" } 1 .. 1001);
+$console->press('Preview');
+$console->sees('These are 1,001 tokens: 1,000 at most at a time.');
+fill('Tokens, one a line' => '');
+
+fill(Partner => 'ypa-9', Store => 'store-1');
 $console->press('Preview');
 $console->sees('This hits 2 tokens');
 $console->sees('ypa-9 – store-1', 'and says whose they are');
@@ -185,10 +199,13 @@ $console->press('Revoke');
 $console->run('await page.locator("dialog .problem").waitFor()');
 like($console->text('dialog .problem'), qr/[Nn]othing was changed/,
      'not what was seen: refused');
+like($console->text('dialog .problem'), qr/It would hit other tokens now/,
+     'in words of people');
 is($edges[1]->call($partners[0]), 200, 'nothing has happened');
-$console->press('Cancel');
-
-$console->press('Preview');
+ok(!$console->run('return page.getByRole("button",'
+                  . ' { name: "Revoke", exact: true }).isVisible()'),
+   'once more would be of no use');
+$console->press('Preview again');
 $console->sees('This hits 6 tokens');
 $console->press('Revoke 6 tokens …');
 $console->run('await page.getByLabel("Abuse").check()');

@@ -77,13 +77,14 @@ const SENTENCES = {
     404: 'It is not there, or not yours.',
     429: `That was too much at once. ${AGAIN}`,
     503: `The service cannot do that right now. ${AGAIN}`,
+    unexpected: 'It would hit other tokens now than those that were shown.',
 };
 
 function failure(method, { status, body }) {
     const { detail, type = '', ids = [] } = parsed(body);
     const at = { status, type: type.split(/[/:]/).pop(), ids };
     const writes = method === 'POST';
-    const said = SENTENCES[status]
+    const said = SENTENCES[at.type] ?? SENTENCES[status]
                  ?? (status >= 400 && status < 500
                      ? detail ?? 'The service did not accept that.' : null);
 

@@ -4,7 +4,7 @@
 import { h, field, problem, tokenId } from './dom.js';
 import { count, date, moment } from './words.js';
 import { post } from './api.js';
-import { askToRevoke, tokenList } from './revoke_dialog.js';
+import { askToRevoke, fewEnough, tokenList } from './revoke_dialog.js';
 import { Proof } from './proof.js';
 import { PagedList } from './paged_list.js';
 import { idOfToken } from './token_id.js';
@@ -35,6 +35,7 @@ export function holderPage() {
         const tokens = [...new Set(text.value.split(/\s+/).filter(Boolean))];
 
         try {
+            fewEnough(tokens);
             await revoke(tokens, await Promise.all(tokens.map(idOfToken)));
         } catch (failure) {
             trouble.replaceChildren(problem(failure.message));

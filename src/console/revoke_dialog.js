@@ -7,6 +7,9 @@ import { get, Failure } from './api.js';
 
 const REASON_MAX_LEN = 256;
 const CHECKS_AT_ONCE = 10;
+
+export const REVOKE_MAX = 1000;          // ids that the API takes in one call
+
 const TO_SETTLE = 'To settle it, revoke again: that is always safe, what is '
                   + 'revoked stays so.';
 
@@ -18,9 +21,18 @@ const TO_SETTLE = 'To settle it, revoke again: that is always safe, what is '
  * ids      of what will be revoked, if known: to find out what happened
  * left     of a note for the page, when somebody leaves before it is known
  *          what became of it
+ * changed  called when other tokens would be hit by now, and nothing was done
  */
 export function askToRevoke(options) {
     return new RevokeDialog(options).ask();
+}
+
+export function fewEnough(ids) {
+    if (ids.length > REVOKE_MAX) {
+        throw new Error(`These are ${count(ids.length, 'token')}: `
+                        + `${REVOKE_MAX.toLocaleString()} at most at a time.`);
+    }
+    return ids;
 }
 
 // listed: token -> whose it is
@@ -101,6 +113,9 @@ class RevokeDialog {
                 if (this.unknown && !this.answer) {
                     this.#options.left(note(this.unknown));
                 }
+                if (this.changed) {
+                    this.#options.changed();
+                }
             });
         });
     }
@@ -138,11 +153,14 @@ class RevokeDialog {
         const unknown = failure.outcome === 'unknown';
 
         this.unknown = unknown ? failure : this.unknown;
+        this.changed = failure.type === 'unexpected';
         this.busy = false;
+        this.go.hidden = this.changed;
         this.go.disabled = this.cancel.disabled = false;
         this.go.textContent = unknown ? 'Revoke again'
                             : failure.status === 503 ? 'Try again' : text;
-        this.cancel.textContent = this.unknown ? 'Close' : 'Cancel';
+        this.cancel.textContent = this.unknown ? 'Close'
+                                : this.changed ? 'Preview again' : 'Cancel';
 
         const sentence = [failure.message];
 
@@ -157,7 +175,7 @@ class RevokeDialog {
         this.trouble.replaceChildren(problem(sentence.join(' '),
             ...(unknown && ids.length
                 ? [button('Check now', () => this.#check())] : [])));
-        this.go.focus();
+        (this.changed ? this.cancel : this.go).focus();
     }
 
     // asks what became of it; what is revoked already can be repeated at once,

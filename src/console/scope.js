@@ -4,7 +4,7 @@
 import { h, button, field, problem } from './dom.js';
 import { count } from './words.js';
 import { post } from './api.js';
-import { askToRevoke, tokenList } from './revoke_dialog.js';
+import { askToRevoke, fewEnough, tokenList } from './revoke_dialog.js';
 import { Proof } from './proof.js';
 import { idIn, idOfToken, isName } from './token_id.js';
 
@@ -46,12 +46,11 @@ export function scopePanel() {
         }
 
         return named.length ? Object.fromEntries(named)
-            : { ids: [...new Set(hex.map(idIn).concat(
-                    await Promise.all(secrets.map(idOfToken))))] };
+            : { ids: fewEnough([...new Set(hex.map(idIn).concat(
+                    await Promise.all(secrets.map(idOfToken))))]) };
     };
 
-    const look = async (event) => {
-        event.preventDefault();
+    const look = async () => {
         preview.replaceChildren(h('p', { class: 'waiting' }, 'Looking …'));
 
         try {
@@ -60,7 +59,8 @@ export function scopePanel() {
             tokens.value = '';
             preview.replaceChildren(drawHit(what, hit));
         } catch (failure) {
-            preview.replaceChildren(problem(failure.message));
+            preview.replaceChildren(problem(failure.status === 404
+                ? nobody(partner.value, store.value) : failure.message));
         }
     };
 
@@ -88,6 +88,7 @@ export function scopePanel() {
             warning: 'Calls with these tokens are refused at once on every '
                      + 'edge.',
             left: (note) => proof.replaceChildren(note),
+            changed: look,
         });
 
         if (answer) {
@@ -100,7 +101,10 @@ export function scopePanel() {
 
     const element = h('section', { 'aria-label': 'Revoke' },
         proof,
-        h('form', { class: 'scope', on: { submit: look } },
+        h('form', { class: 'scope', on: { submit: (event) => {
+            event.preventDefault();
+            look();
+        } } },
           field('Tokens, one a line', tokens,
                 'Their ids are computed here; the tokens are not sent.'),
           field('Token ids, one a line', ids),
@@ -115,6 +119,10 @@ export function scopePanel() {
              fill: (id) => { ids.value = id; element.querySelector('form')
                                                     .requestSubmit(); } };
 }
+
+const nobody = (partner, store) => 'There is nothing to revoke: no token '
+    + [partner && 'of this partner ', store && 'for this store '].join('')
+    + 'is on record that has not expired.';
 
 function shown(n, tokens) {
     const listed = ({ partner, store, already }) =>

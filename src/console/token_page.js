@@ -5,10 +5,8 @@ import { h, button, problem, say } from './dom.js';
 import { count, clock, works } from './words.js';
 import { pages, post } from './api.js';
 import { TokenTable } from './token_table.js';
-import { askToRevoke, tokenList } from './revoke_dialog.js';
+import { askToRevoke, tokenList, REVOKE_MAX } from './revoke_dialog.js';
 import { Proof } from './proof.js';
-
-const REVOKE_MAX = 1000;                 // ids that the API takes in one call
 
 export class TokenPage {
     #tokens = new Map();                 // id -> token
