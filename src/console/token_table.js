@@ -63,6 +63,12 @@ function revokedCell(token) {
                   .filter(Boolean).join(': '))];
 }
 
+// how to sort: a column, "-" before it: downwards
+const keyOf = (sort) => sort.replace('-', '');
+const isDown = (sort) => sort[0] === '-';
+const inWords = (sort) => `by ${COLUMNS[keyOf(sort)].title}, `
+                          + (isDown(sort) ? 'downwards' : 'upwards');
+
 
 export class TokenTable {
     #columns;
@@ -72,7 +78,7 @@ export class TokenTable {
     #selected = new Set();               // ids
     #first = 0;                          // of those on this page
 
-    // columns: keys of COLUMNS; sort: one of them, "-" before it: downwards
+    // columns: keys of COLUMNS
     constructor({ caption, columns, sort, selectable = true, empty,
                   onselect = () => {} }) {
         this.#onselect = onselect;
@@ -108,7 +114,7 @@ export class TokenTable {
     // other columns, for another tab
     look({ columns, sort, selectable = true }) {
         this.#columns = columns;
-        this.#sort = { key: sort.replace('-', ''), down: sort[0] === '-' };
+        this.#sort = sort;
         this.selectable = selectable;
         this.#drawHead();
     }
@@ -135,7 +141,8 @@ export class TokenTable {
 
         for (const key of this.#columns) {
             this.heads.set(key, h('th', { scope: 'col', role: 'columnheader' },
-                button(COLUMNS[key].title, () => this.#sortBy(key))));
+                button(COLUMNS[key].title, () => this.#sortBy(
+                    this.#sort === key ? `-${key}` : key))));
         }
 
         this.headRow.replaceChildren(
@@ -147,21 +154,22 @@ export class TokenTable {
                 : []),
             ...this.heads.values());
 
-        this.sorter.replaceChildren(...this.#columns.map((key) =>
-            h('option', { value: key }, `Sort by ${COLUMNS[key].title}`)));
+        this.sorter.replaceChildren(...this.#columns
+            .flatMap((key) => [key, `-${key}`])
+            .map((sort) => h('option', { value: sort },
+                             `Sort ${inWords(sort)}`)));
     }
 
-    #sortBy(key) {
-        this.#sort = { key, down: this.#sort.key === key && !this.#sort.down };
+    #sortBy(sort) {
+        this.#sort = sort;
         this.#first = 0;
         this.#draw();
-        say(`Sorted by ${COLUMNS[key].title}, `
-            + (this.#sort.down ? 'downwards' : 'upwards'));
+        say(`Sorted ${inWords(sort)}`);
     }
 
     #sorted() {
-        const { key, down } = this.#sort;
-        const { value } = COLUMNS[key];
+        const { value } = COLUMNS[keyOf(this.#sort)];
+        const down = isDown(this.#sort);
 
         return this.#tokens
             .map((token) => [value(token), token])
@@ -180,11 +188,10 @@ export class TokenTable {
         this.shown = this.#sorted().slice(this.#first, this.#first + size);
 
         for (const [key, head] of this.heads) {
-            const mine = key === this.#sort.key;
-            head.setAttribute('aria-sort', !mine ? 'none'
-                : this.#sort.down ? 'descending' : 'ascending');
+            head.setAttribute('aria-sort', key !== keyOf(this.#sort) ? 'none'
+                : isDown(this.#sort) ? 'descending' : 'ascending');
         }
-        this.sorter.value = this.#sort.key;
+        this.sorter.value = this.#sort;
 
         this.body.replaceChildren(...this.shown.map((t) => this.#row(t)));
 
