@@ -270,7 +270,7 @@ $console->sign_in('merchant-acme-store', isMobile => JSON::PP::true,
 $console->run('await page.locator(args[0]).waitFor()', row('other'));
 
 my $wide = 'return page.evaluate(() =>'
-           . ' document.documentElement.scrollWidth - innerWidth)';
+           . ' document.documentElement.scrollWidth - screen.width)';
 
 is($console->run($wide), 0, 'a phone: nothing is wider than the window');
 $console->no_barriers('phone');

@@ -77,6 +77,7 @@ export function tokenId(id) {
     const copy = button(short, async () => {
         const done = await copied(id);
         copy.textContent = done ? 'Copied' : id;
+        copy.classList.toggle('whole', !done);
         say(done ? `Copied token id ${id}` : `Token id ${id}`);
 
         if (done) {
@@ -126,6 +127,11 @@ export class Tabs {
                          this.#tabs.map(({ tab }) => tab));
 
         addEventListener('hashchange', () => this.follow());
+
+        // once it has a size, and when the window or a title gets another
+        const sizes = new ResizeObserver(() => this.#reveal());
+        [this.element, ...this.element.children].forEach(
+            (element) => sizes.observe(element));
     }
 
     // opens the tab that the URL names, else stays, at first in the first one
@@ -160,7 +166,15 @@ export class Tabs {
             }
         }
 
+        this.#reveal();
         this.#onopen(name);
+    }
+
+    // a phone has no room for all of them
+    #reveal() {
+        const { tab } = this.#find(this.name);
+        this.element.scrollLeft = tab.offsetLeft
+            - (this.element.clientWidth - tab.offsetWidth) / 2;
     }
 
     #find(name) {

@@ -51,7 +51,7 @@ function logPanel() {
         empty: 'Nothing has been done so far.',
         columns: [
             ['When', (act) => moment(act.at)],
-            ['Who', (act) => act.by ?? '–'],
+            ['Who', (act) => act.by ?? '–', 'name'],
             ['What', what, 'why'],
             ['Why', (act) => act.reason ?? '–', 'why'],
             ['Position', (act) => h('code', {}, act.position)],

@@ -22,10 +22,10 @@ export function searchPanel(onrevoke) {
         noun: 'revocation', empty: 'No revocation here.',
         columns: [
             ['Token', (item) => tokenId(item.id)],
-            ['Partner', (item) => item.partner ?? '–'],
-            ['Store', (item) => item.store ?? '–'],
+            ['Partner', (item) => item.partner ?? '–', 'name'],
+            ['Store', (item) => item.store ?? '–', 'name'],
             ['Revoked', (item) => moment(item.revoked_at)],
-            ['By', (item) => item.by ?? '–'],
+            ['By', (item) => item.by ?? '–', 'name'],
             ['Why', (item) => item.reason ?? '–', 'why'],
             ['Expires', (item) => date(item.expires_at)],
             ['Tried since', triedSince],
