@@ -126,7 +126,8 @@ $console->run('await page.locator("dialog .problem").waitFor()');
 $console->run('await page.unroute("**/revocations")');
 $console->press('Close');
 $console->gone('dialog', 'closed');
-$console->sees('It may or may not be in force.', 'the page still says so');
+$console->sees('Revoke 1 token? The connection was lost before an answer came.'
+               . ' It may or may not be in force.', 'the page still says so');
 $console->run('await page.locator(args[0] + " .state.revoked").waitFor()',
               row('left'));
 pass('and has looked what became of it');

@@ -111,7 +111,8 @@ class RevokeDialog {
                 resolve(this.answer ?? null);
 
                 if (this.unknown && !this.answer) {
-                    this.#options.left(note(this.unknown));
+                    this.#options.left(note(this.#options.title,
+                                            this.unknown));
                 }
                 if (this.changed) {
                     this.#options.changed();
@@ -210,8 +211,8 @@ class RevokeDialog {
     }
 }
 
-function note(failure) {
-    const element = problem(`${failure.message} ${TO_SETTLE}`,
+function note(title, failure) {
+    const element = problem(`${title} ${failure.message} ${TO_SETTLE}`,
                             button('Close', () => dismiss(element)));
     return element;
 }
