@@ -257,6 +257,22 @@ is($console->run($focus), 'Next', 'and so is this one');
 pages_with(Enter => '201–236');
 is($console->run($focus), 'Previous', 'at the end it is where one can go on');
 pages_with(Enter => '151–200');
+
+# also in a row, while the list is loaded anew
+
+$console->run(<<'CODE');
+    const held = new Promise((resolve) => { page.letGo = resolve; });
+    await page.route('**/tokens?*', async (route) => {
+        await held;
+        await route.continue();
+    }, { times: 1 });
+CODE
+$console->press('Refresh');
+$console->run('await page.locator("tbody .id").first().focus()');
+my $row = $console->run($focus);
+$console->run('page.letGo()');
+$console->run('await page.locator("progress").waitFor({ state: "hidden" })');
+is($console->run($focus), $row, 'the list came and the focus stays in its row');
 $console->no_complaints('the keyboard');
 
 

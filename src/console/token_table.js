@@ -193,6 +193,15 @@ export class TokenTable {
         }
         this.sorter.value = this.#sort;
 
+        this.#drawRows();
+        this.#drawPager();
+        this.#drawAll();
+    }
+
+    #drawRows() {
+        const at = document.activeElement;
+        const id = this.body.contains(at) ? at.closest('tr').dataset.id : null;
+
         this.body.replaceChildren(...this.shown.map((t) => this.#row(t)));
 
         if (!this.shown.length) {
@@ -201,8 +210,11 @@ export class TokenTable {
                   this.empty)));
         }
 
-        this.#drawPager();
-        this.#drawAll();
+        // rows are made anew, and the focus goes on
+        if (id) {
+            this.body.querySelector(`[data-id="${id}"] ${at.tagName}`)
+                ?.focus({ preventScroll: true });
+        }
     }
 
     #row(token) {
