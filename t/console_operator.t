@@ -205,6 +205,9 @@ is($edges[1]->call($partners[0]), 200, 'nothing has happened');
 ok(!$console->run('return page.getByRole("button",'
                   . ' { name: "Revoke", exact: true }).isVisible()'),
    'once more would be of no use');
+$console->run('await page.getByLabel("Other reason").press("Enter")');
+ok($console->run('return page.getByRole("button", { name: "Preview again" })'
+                 . '.isEnabled()'), 'nor does Enter do it');
 $console->press('Preview again');
 $console->sees('This hits 6 tokens');
 $console->press('Revoke 6 tokens …');

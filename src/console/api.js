@@ -71,6 +71,7 @@ function search(query) {
 const AGAIN = 'Please try again in a moment.';
 const UNKNOWN = 'It may or may not be in force.';
 
+// by status, or by type
 const SENTENCES = {
     401: 'You are not signed in any more. Load the page again to sign in.',
     403: 'You may not do that.',

@@ -156,8 +156,8 @@ class RevokeDialog {
         this.unknown = unknown ? failure : this.unknown;
         this.changed = failure.type === 'unexpected';
         this.busy = false;
-        this.go.hidden = this.changed;
-        this.go.disabled = this.cancel.disabled = false;
+        this.go.hidden = this.go.disabled = this.changed;
+        this.cancel.disabled = false;
         this.go.textContent = unknown ? 'Revoke again'
                             : failure.status === 503 ? 'Try again' : text;
         this.cancel.textContent = this.unknown ? 'Close'
