@@ -231,14 +231,46 @@ refused('http { token_revoke_set "a b" { } }',
         'invalid name of a token revocation set "a b"');
 refused(http('token_revoke_set partners { redis unix:/y; replica /s; }'),
         'token revocation set "partners" was defined in');
-refused(http('token_revoke_set other { redis unix:/x; '
-             . 'replica %R%; node n; }'),
-        'the same path name "%R%" used in',
-        'two sets on one directory');
-refused(http('token_revoke_set other { redis unix:/x; '
-             . 'replica %R%/; node n; }'),
-        'the same path name "%R%" used in',
-        'two sets on one directory, with a slash');
+# however it is spelled, and whether or not it is there yet
+
+mkdir "$dir/deep";
+symlink "$dir/r", "$dir/link";
+symlink $dir, "$dir/deep/up";
+my $up = '../' x 20;
+
+sub two_sets { map { "token_revoke_set $_->[0] { redis unix:/x; node n; "
+                     . "replica $_->[1]; }" } @_ }
+
+for my $case (
+    [ 'the same',           '%R%',        '%R%' ],
+    [ 'a slash behind',     '%R%',        '%R%/' ],
+    [ 'a dot',              '%R%',        '%R%/.' ],
+    [ 'two slashes',        '%R%',        "$dir//r" ],
+    [ 'up and down',        '%R%',        '%R%/../r' ],
+    [ 'a link',             '%R%',        "$dir/link" ],
+    [ 'a link above',       '%R%',        "$dir/deep/up/r" ],
+    [ 'relative',           '%R%',        "$up$dir/r" ],
+    [ 'new',                "$dir/new",   "$dir/new" ],
+    [ 'new, dots',          "$dir/new",   "$dir/./new/." ],
+    [ 'new, two slashes',   "$dir/new",   "$dir//new//" ],
+    [ 'new, up and down',   "$dir/new",   "$dir/new/../new" ],
+    [ 'new, a link above',  "$dir/new",   "$dir/deep/up/new" ],
+    [ 'new, above a link',  "$dir/new",   "$dir/deep/up/deep/../new" ],
+    [ 'new and relative',   'new/dir',    './new//dir' ])
+{
+    my ($name, $one, $two) = @$case;
+    refused('http { ' . join(' ', two_sets([ one => $one ], [ two => $two ]))
+            . '}',
+            'of token revocation set "two" is that of set "one"',
+            "two sets on one directory: $name");
+}
+
+ok(!-e "$dir/new", 'none was made');
+
+good(http(join ' ', two_sets([ two => "$dir/r2" ], [ three => "$dir/r2/r" ],
+                             [ four => "$dir/deep/r" ],
+                             [ five => "$dir/deep/up/../r5" ])),
+     'sets in directories of their own');
 
 
 # the other directives

@@ -1,5 +1,6 @@
 
 #include "ngx_http_trv.h"
+#include "trv_dir.h"
 
 
 #define NGX_HTTP_TRV_LIFETIME_SEC  (1826 * 86400)
@@ -296,11 +297,32 @@ ngx_http_trv_set_hostname(ngx_conf_t *cf, ngx_trv_set_t *set)
 }
 
 
-/* nginx makes the directory at start, and refuses two owners of one */
+/* nginx makes the directory at start; of two owners of one it compares texts */
 
 static char *
 ngx_http_trv_set_path(ngx_conf_t *cf, ngx_trv_set_t *set)
 {
+    ngx_uint_t                  i;
+    ngx_trv_set_t             **sets;
+    ngx_http_trv_main_conf_t   *mcf;
+
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_token_revoke_module);
+    sets = mcf->sets.elts;
+
+    for (i = 0; i < mcf->sets.nelts; i++) {
+
+        if (sets[i] != set && sets[i]->path
+            && trv_dir_same((char *) sets[i]->path->name.data,
+                            (char *) set->path->name.data))
+        {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "the directory \"%V\" of token revocation set "
+                               "\"%V\" is that of set \"%V\"",
+                               &set->path->name, &set->name, &sets[i]->name);
+            return NGX_CONF_ERROR;
+        }
+    }
+
     set->path->data = set;
     set->path->conf_file = set->file;
     set->path->line = set->line;

@@ -727,4 +727,17 @@
       'and score < 1e12 and score or nil',
       'and score or nil',
       't/confirmed.t' ],
+    # ... and a directory is that of one set
+
+    [ 'a directory in another spelling is another one',
+      'src/http/ngx_http_trv_set.c',
+      'if (sets[i] != set && sets[i]->path',
+      'if (sets[i] == NULL',
+      't/config.t' ],
+
+    [ 'a directory that is not there yet is told by its text',
+      'src/core/trv_dir.c',
+      '&& strcmp(a, b) == 0;',
+      '&& strcmp(one, other) == 0;',
+      't/config.t' ],
 )
