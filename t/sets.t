@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# Several sets in one nginx side by side, prefixes in one Redis, and a cache in
-# front of the API.
+# Several sets in one nginx side by side, prefixes in one Redis, a cache in front
+# of the API, and a directory that was another set's.
 
 use strict;
 use warnings;
@@ -87,5 +87,63 @@ is($edge->call(token(), '/cached/a'), 200, 'others are served');
 
 is($edge->call($caller, '/cached/b'), 401, 'refused first');
 is($edge->call(token(), '/cached/b'), 200, 'not cached for others');
+
+
+# a reload with another prefix: what the directory holds says nothing of it
+
+my $proxy = proxy($redis);
+my $moved = edge(redis => $proxy, node => 'moved', set => 'prefix a;');
+my $there = edge(redis => $redis, node => 'there', set => 'prefix b;');
+$_->wait_ready for $moved, $there;
+
+my ($old, $new) = (token(), token());
+is($moved->revoke({ token => $old })->{status}, 200, 'revoked under one');
+is($there->revoke({ token => $new })->{status}, 200, 'and under another prefix');
+
+$proxy->fault(stall => 'both');
+$moved->configure(set => 'prefix b;');
+ok($moved->reload, 'reloaded with that, and Redis does not answer');
+ok(wait_for(10, sub { $moved->logged(qr/\[warn\].*filled under another/) }),
+   'it is said')
+    and is(scalar $moved->logged(qr/\Q$moved->{replica}\E" was filled under/),
+           1, 'once, with the directory');
+
+sub waits {
+    my ($name) = @_;
+    my %got;
+    for (1 .. 20) {
+        $got{new}{ $moved->call($new) }++;
+        $got{old}{ $moved->call($old) }++;
+        $got{ready}{ $moved->get('/token-revoke/ready')->{status} }++;
+    }
+    is_deeply(\%got, { new => { 503 => 20 }, old => { 401 => 20 },
+                       ready => { 503 => 20 } },
+              "$name: not ready, and what was refused still is");
+    is($moved->metric('contact_age_seconds'), '+Inf', "$name: no contact");
+}
+
+waits('at first');
+
+my $killed = $moved->writer;
+kill 'KILL', $killed;
+allow_log(qr/\[alert\].*worker process $killed exited on signal 9/);
+ok(wait_for(10, sub {
+    my $writer = $moved->writer;
+    $writer && $writer != $killed && $moved->workers == 2;
+}), 'its writer is killed');
+
+waits('the next writer');
+is(scalar $moved->logged(qr/filled under another/), 1, 'said once');
+
+$proxy->clear;
+$moved->wait_ready;
+is($moved->call($new), 401, 'once it is ready it refuses what is revoked there');
+is($moved->call($old), 401, 'and what it refused before');
+ok(wait_for(10, sub { $there->call($old) == 401 }), 'so do the others there');
+is($moved->call(token()), 200, 'other tokens pass');
+ok(!$moved->logged(qr/Redis has set id/), 'the set id was that of the old one');
+
+ok($moved->reload, 'a reload with the same prefix');
+is($moved->get('/token-revoke/ready')->{status}, 200, 'is ready at once');
 
 finish();

@@ -20,7 +20,8 @@
 
 
 _Static_assert(sizeof(trv_control_t) <= TRV_FILE_PAGE, "one page");
-_Static_assert(offsetof(trv_control_t, generation) == 64
+_Static_assert(offsetof(trv_control_t, prefix) == 40
+               && offsetof(trv_control_t, generation) == 64
                && offsetof(trv_control_t, beat_ms) == 128
                && offsetof(trv_control_t, sequence) == 256,
                "the layout of version 1");

@@ -3,7 +3,8 @@
  * The control file: one page that every process maps, written by the holder
  * of the writer lock alone.
  *
- *       0  head      written before the file gets its name, checksummed
+ *       0  head      written before the file gets its name, checksummed, and
+ *                    whose it is
  *      64  force     what each call reads; stored to rarely
  *     128  state     what the writer stores all the time
  *     256  marks     the mark, twice
@@ -50,7 +51,9 @@ typedef struct {
     uint64_t            size;
     uint64_t            instance;        /* random, not 0 */
     uint64_t            checksum;        /* of all above */
-    uint64_t            unused[3];
+    trv_control_word_t  prefix;          /* checksum of the one that it was
+                                            filled under; 0: not known */
+    uint64_t            unused[2];
 
     /* force */
     trv_control_word_t  generation;      /* 0: no table yet */

@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -343,82 +342,6 @@ trv_replica_retired(trv_replica_t *r, trv_table_t *t)
     r->retired.head = NULL;
 
     return TRV_OK;
-}
-
-
-void
-trv_replica_state(const trv_replica_t *r, trv_replica_state_t *state)
-{
-    uint64_t              instance;
-    trv_digest_t          total;
-    trv_control_t        *control;
-    trv_control_mark_t    mark;
-
-    memset(state, 0, sizeof(trv_replica_state_t));
-
-    control = r->control;
-
-    if (control == NULL) {
-        return;
-    }
-
-    state->away = trv_control_get(&control->filled) == TRV_CONTROL_AWAY;
-    state->filled = state->away
-                    || trv_control_get(&control->filled) == TRV_CONTROL_FILLED;
-    state->full = trv_control_get(&control->full) != 0;
-    state->agrees = trv_control_get(&control->agrees) != 0;
-    state->contact_ms = trv_control_get(&control->contact_ms);
-    state->beat_ms = trv_control_get(&control->beat_ms);
-    state->generation = trv_control_get(&control->generation);
-    state->capacity = trv_control_get(&control->capacity);
-    state->bytes = trv_table_size(state->capacity);
-
-    trv_control_total_get(control, &total);
-    state->entries = total.count;
-
-    instance = control->instance;
-    snprintf(state->instance, sizeof(state->instance), "%016" PRIx64,
-             instance);
-
-    (void) trv_control_mark_get(control, &mark);
-
-    state->position_known = mark.known == 1;
-    state->position.ms = mark.ms;
-    state->position.seq = mark.seq;
-
-    if ((mark.set[0] | mark.set[1]) != 0) {
-        snprintf(state->set_id, sizeof(state->set_id),
-                 "%016" PRIx64 "%016" PRIx64, mark.set[0], mark.set[1]);
-    }
-
-    if ((mark.repl[0] | mark.repl[1] | mark.repl[2]) != 0) {
-        snprintf(state->repl_id, sizeof(state->repl_id),
-                 "%016" PRIx64 "%016" PRIx64 "%08" PRIx32, mark.repl[0],
-                 mark.repl[1], (uint32_t) mark.repl[2]);
-    }
-}
-
-
-bool
-trv_replica_ready(const trv_replica_t *r)
-{
-    return r->control != NULL
-           && r->table.head != NULL
-           && trv_control_get(&r->control->filled) == TRV_CONTROL_FILLED;
-}
-
-
-uint64_t
-trv_replica_contact_ms(const trv_replica_t *r)
-{
-    return (r->control != NULL) ? trv_control_get(&r->control->contact_ms) : 0;
-}
-
-
-bool
-trv_replica_full(const trv_replica_t *r)
-{
-    return r->control != NULL && trv_control_get(&r->control->full) != 0;
 }
 
 

@@ -39,6 +39,12 @@ typedef struct trv_replica_s  trv_replica_t;
  */
 trv_replica_t *trv_replica_open(const char *dir);
 
+/*
+ * Whose it is: the prefix in Redis.  What was filled under another one refuses
+ * what it holds, but is not ready.  Without this call it is anybody's.
+ */
+void trv_replica_prefix_set(trv_replica_t *r, const char *prefix);
+
 /* unlocks if locked, unmaps, frees */
 void trv_replica_close(trv_replica_t *r);
 
@@ -73,7 +79,10 @@ trv_rc_e trv_replica_lookup(trv_replica_t *r, const trv_id_t *id);
  */
 trv_rc_e trv_replica_retired(trv_replica_t *r, trv_table_t *t);
 
-/* what the control file says; all zero while it is not mapped */
+/*
+ * What the control file says; all zero while it is not mapped.  Filled under
+ * another prefix it says nothing of Redis.
+ */
 typedef struct {
     bool            filled;      /* was merged with Redis once, and its
                                     entries are known to be all there */

@@ -1,6 +1,6 @@
 
 /*
- * What is behind trv_replica_t: for trv_replica.c, trv_writer.c and
+ * What is behind trv_replica_t: for trv_replica*.c, trv_writer*.c and
  * trv_rebuild.c only.
  */
 
@@ -18,6 +18,7 @@ typedef struct {
 
     uint64_t        walked;              /* generation of the walk under way */
     bool            crowded;             /* a probe found no slot */
+    bool            foreign;             /* was another set's before */
 
     /* the table being built, if build.head is set; counted at each put */
     trv_table_t     build;
@@ -30,6 +31,7 @@ typedef struct {
 
 struct trv_replica_s {
     char           *dir;
+    uint64_t        prefix;              /* its checksum; 0: any will do */
     int             dir_fd;              /* -1: not there yet */
     int             lock_fd;             /* -1: not the writer */
 

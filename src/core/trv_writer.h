@@ -25,12 +25,17 @@
  * and contact are forgotten, and filled is cleared until the scan has found as
  * many entries as the control file knew of.  A replica that had no writer for
  * a while is away: not ready until contact, or until trv_writer_back_set().
+ * One that was filled under another prefix keeps its entries, but is not filled
+ * and knows no position and no set id.
  * Removes left-over tables.
  *
  * TRV_OK; TRV_CORRUPT: a file was set aside; TRV_ERROR: errno, not usable.
  */
 trv_rc_e trv_writer_take(trv_replica_t *r, const char *boot_id,
     uint64_t now_ms);
+
+/* it was filled under another prefix when it was taken over */
+bool trv_writer_foreign(const trv_replica_t *r);
 
 /* no longer away; false: it was not */
 bool trv_writer_back_set(trv_replica_t *r);

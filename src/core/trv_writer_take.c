@@ -22,6 +22,7 @@ static trv_rc_e trv_writer_control_take(trv_replica_t *r);
 static void trv_writer_boot_check(trv_replica_t *r, const char *boot_id);
 static void trv_writer_away_check(trv_replica_t *r, uint64_t now_ms);
 static void trv_writer_unsure_set(trv_replica_t *r);
+static bool trv_writer_prefix_take(trv_replica_t *r);
 static trv_rc_e trv_writer_table_take(trv_replica_t *r);
 static trv_rc_e trv_writer_table_after(trv_replica_t *r, uint64_t generation,
     trv_table_t *t);
@@ -66,6 +67,8 @@ trv_writer_take(trv_replica_t *r, const char *boot_id, uint64_t now_ms)
         trv_writer_drop(r);
         return table;
     }
+
+    r->writer->foreign = trv_writer_prefix_take(r);
 
     trv_control_total_get(r->control, &r->writer->claimed);
     trv_tally_start(&r->writer->tally);
@@ -199,6 +202,56 @@ trv_writer_unsure_set(trv_replica_t *r)
     }
 
     trv_writer_position_forget(r);
+}
+
+
+/*
+ * Another set was here.  What it refused stays refused, and is merged with ours
+ * as what any edge has; but how far it was says nothing under our prefix, and
+ * its set id is not to become the one of ours.  True: there was.
+ */
+
+static bool
+trv_writer_prefix_take(trv_replica_t *r)
+{
+    bool                 foreign;
+    uint64_t             prefix;
+    trv_control_t       *control;
+    trv_control_mark_t   none;
+
+    control = r->control;
+    prefix = trv_control_get(&control->prefix);
+
+    if (r->prefix == 0 || prefix == r->prefix) {
+        return false;
+    }
+
+    foreign = (prefix != 0);
+
+    if (foreign) {
+        memset(&none, 0, sizeof(trv_control_mark_t));
+
+        trv_control_set(&control->filled, 0);
+        trv_control_set(&control->contact_ms, 0);
+        trv_control_set(&control->agrees, 0);
+        trv_control_mark_set(control, &none);
+    }
+
+    /*
+     * Last: a kill before this does all of it again.  Partner: the load in
+     * trv_replica_ours()
+     */
+
+    trv_control_set(&control->prefix, r->prefix);
+
+    return foreign;
+}
+
+
+bool
+trv_writer_foreign(const trv_replica_t *r)
+{
+    return r->writer->foreign;
 }
 
 

@@ -38,6 +38,8 @@ ngx_trv_set_init_process(ngx_trv_set_t *set, ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
+    trv_replica_prefix_set(set->replica, (char *) set->redis.prefix.data);
+
     set->rebuild.replica = set->replica;
     set->rebuild.log = cycle->log;
     set->rebuild.name = &set->name;
@@ -324,16 +326,14 @@ ngx_trv_set_take(ngx_trv_set_t *set)
     switch (trv_writer_take(set->replica, boot_id, ngx_current_msec)) {
 
     case TRV_OK:
-        set->failing = 0;
-        return NGX_OK;
+        break;
 
     case TRV_CORRUPT:
-        set->failing = 0;
         ngx_log_error(NGX_LOG_ALERT, set->log, 0,
                       "token revocation set \"%V\": a file in \"%V\" failed "
                       "its checks and was set aside, filling it from Redis",
                       &set->name, &set->path->name);
-        return NGX_OK;
+        break;
 
     default:
         err = ngx_errno;
@@ -347,6 +347,18 @@ ngx_trv_set_take(ngx_trv_set_t *set)
 
         return NGX_ERROR;
     }
+
+    set->failing = 0;
+
+    if (trv_writer_foreign(set->replica)) {
+        ngx_log_error(NGX_LOG_WARN, set->log, 0,
+                      "token revocation set \"%V\": the directory \"%V\" was "
+                      "filled under another prefix than \"%V\": merging it "
+                      "with Redis, not ready before",
+                      &set->name, &set->path->name, &set->redis.prefix);
+    }
+
+    return NGX_OK;
 }
 
 

@@ -1,7 +1,8 @@
 
 /*
  * A control file that holds anything, as a reader and as a new writer find it.
- * Odd first byte: the whole file; even: what follows a good head.
+ * Odd first byte: the whole file; even: what follows a good head, with its
+ * second bit that of another set.
  */
 
 #include <fcntl.h>
@@ -54,6 +55,7 @@ trv_file_write(const uint8_t *data, size_t size)
         size = size - 1 < sizeof(*control) - HEAD ? size - 1
                                                   : sizeof(*control) - HEAD;
         memcpy((char *) control + HEAD, data + 1, size);
+        trv_control_set(&control->prefix, data[0] & 2);
         trv_control_close(fd, control);
     }
 
@@ -75,6 +77,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     trv_file_write(data, size);
 
     r = trv_replica_open(trv_path);
+    trv_replica_prefix_set(r, "a");
     (void) trv_replica_refresh(r);
     trv_replica_state(r, &s);
 
@@ -86,6 +89,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         && trv_writer_take(r, "boot", 0) != TRV_ERROR)
     {
         while (trv_writer_scan(r, 1000) == TRV_AGAIN) { /* void */ }
+
+        if (trv_writer_foreign(r) && trv_replica_ready(r)) {
+            abort();
+        }
 
         (void) trv_writer_put(r, &id, 20000);
 

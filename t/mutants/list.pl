@@ -740,4 +740,28 @@
       '&& strcmp(a, b) == 0;',
       '&& strcmp(one, other) == 0;',
       't/config.t' ],
+
+    [ 'a replica of another set is believed',
+      'src/core/trv_replica_state.c',
+      'return prefix == r->prefix || prefix == 0 || r->prefix == 0;',
+      'return prefix != 1;',
+      'unit/trv_writer_take_test' ],
+
+    [ 'another set goes on where the one before was',
+      'src/core/trv_writer_take.c',
+      'foreign = (prefix != 0);',
+      'foreign = 0;',
+      'unit/trv_writer_take_test' ],
+
+    [ 'a set goes on with the set id of another',
+      'src/core/trv_writer_take.c',
+      'trv_control_mark_set(control, &none);',
+      '',
+      'unit/trv_writer_take_test' ],
+
+    [ 'what was filled before prefixes were kept is forgotten',
+      'src/core/trv_writer_take.c',
+      'foreign = (prefix != 0);',
+      'foreign = 1;',
+      'unit/trv_writer_take_test' ],
 )

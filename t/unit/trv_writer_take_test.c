@@ -3,6 +3,7 @@
  * Becoming the writer of what a crash has left.
  */
 
+#include "trv_control.h"
 #include "trv_test_replica.h"
 
 
@@ -192,6 +193,181 @@ trv_writer_sets_a_broken_file_aside(void **state)
 }
 
 
+static trv_replica_t *
+trv_writer_of(const char *path, const char *prefix, bool foreign)
+{
+    trv_replica_t  *w;
+
+    w = trv_replica_open(path);
+    assert_non_null(w);
+    trv_replica_prefix_set(w, prefix);
+    assert_int_equal(trv_replica_lock(w), TRV_OK);
+    assert_int_equal(trv_writer_take(w, "boot", 0), TRV_OK);
+    assert_int_equal(trv_writer_foreign(w), foreign);
+
+    while (trv_writer_scan(w, 1000) == TRV_AGAIN) { /* void */ }
+
+    return w;
+}
+
+
+static trv_replica_t *
+trv_reader_of(const char *path, const char *prefix)
+{
+    trv_replica_t  *r;
+
+    r = trv_replica_open(path);
+    assert_non_null(r);
+    trv_replica_prefix_set(r, prefix);
+    assert_int_equal(trv_replica_refresh(r), TRV_OK);
+
+    return r;
+}
+
+
+static void
+trv_writer_fill(trv_replica_t *w)
+{
+    trv_position_t  at = { 5, 6 };
+
+    trv_replica_put_all(w, 0, 100, DAY);
+    trv_writer_filled_set(w);
+    trv_writer_position_set(w, &at);
+    trv_writer_set_id_set(w, "0123456789abcdef0123456789abcdef");
+    trv_writer_repl_id_set(w, "0123456789abcdef0123456789abcdef01234567");
+    trv_writer_contact_set(w, 1234);
+    trv_writer_agrees_set(w, true);
+}
+
+
+/* it refuses what it holds, and says nothing of Redis */
+
+static void
+trv_writer_is_foreign(trv_replica_t *r)
+{
+    trv_replica_state_t  s;
+
+    trv_replica_missing(r, 0, 100, TRV_OK);
+    assert_false(trv_replica_ready(r));
+
+    trv_replica_state(r, &s);
+    assert_int_equal(s.entries, 100);
+    assert_false(s.filled || s.away || s.agrees || s.position_known);
+    assert_int_equal(s.contact_ms, 0);
+    assert_int_equal(s.position.ms, 0);
+    assert_string_equal(s.set_id, "");
+    assert_string_equal(s.repl_id, "");
+}
+
+
+static void
+trv_writer_takes_the_directory_of_another_set(void **state)
+{
+    const char           *path;
+    trv_replica_t        *w, *old, *new;
+    trv_replica_state_t   s;
+
+    path = trv_replica_path(state, "prefix");
+    w = trv_writer_of(path, "old", false);
+    trv_writer_fill(w);
+    assert_true(trv_replica_ready(w));
+
+    old = trv_reader_of(path, "old");
+    assert_true(trv_replica_ready(old));
+    new = trv_reader_of(path, "new");
+    trv_writer_is_foreign(new);
+    trv_replica_close(w);
+
+    w = trv_writer_of(path, "old", false);
+    assert_true(trv_replica_ready(w));
+    trv_replica_close(w);
+
+    w = trv_writer_of(path, "new", true);
+    trv_writer_is_foreign(w);
+    trv_writer_is_foreign(new);
+    trv_writer_is_foreign(old);
+    trv_replica_close(w);
+
+    w = trv_writer_of(path, "new", false);       /* killed before it merged */
+    trv_writer_is_foreign(w);
+    trv_writer_filled_set(w);
+    assert_true(trv_replica_ready(new));
+    trv_writer_is_foreign(old);
+
+    trv_replica_state(w, &s);
+    assert_true(s.filled);
+    assert_string_equal(s.set_id, "");
+
+    trv_replica_close(w);
+    trv_replica_close(new);
+    trv_replica_close(old);
+}
+
+
+/* as it is in a file from before, it may be ours: nothing is forgotten */
+
+static void
+trv_writer_takes_the_directory_of_nobody(void **state)
+{
+    const char     *path;
+    trv_replica_t  *w, *r;
+
+    path = trv_replica_path(state, "nobody");
+    w = trv_replica_writer(path, "boot", TRV_OK);
+    trv_writer_fill(w);
+
+    r = trv_reader_of(path, "new");
+    assert_true(trv_replica_ready(r));
+    trv_replica_close(w);
+
+    w = trv_writer_of(path, "new", false);
+    assert_true(trv_replica_ready(w));
+    assert_true(trv_replica_ready(r));
+    assert_int_equal(trv_replica_contact_ms(w), 1234);
+    trv_replica_close(r);
+
+    r = trv_reader_of(path, "other");
+    trv_writer_is_foreign(r);
+    trv_replica_close(r);
+    trv_replica_close(w);
+}
+
+
+/* killed before it has its name: it is done again, or the old set goes on */
+
+static void
+trv_writer_is_killed_while_it_takes_it(void **state)
+{
+    int             fd, dir;
+    const char     *path;
+    unsigned        i;
+    struct stat     st;
+    trv_replica_t  *w;
+    trv_control_t  *control;
+
+    for (i = 0; i < 2; i++) {
+        path = trv_replica_path(state, i ? "again" : "back");
+        w = trv_writer_of(path, "old", false);
+        trv_writer_fill(w);
+        trv_replica_close(w);
+
+        dir = open(path, O_RDONLY | O_DIRECTORY);
+        assert_int_equal(trv_control_open(dir, true, &fd, &control, &st),
+                         TRV_OK);
+        trv_control_set(&control->filled, 0);
+        trv_control_close(fd, control);
+        close(dir);
+
+        w = trv_writer_of(path, i ? "new" : "old", i);
+        trv_replica_missing(w, 0, 100, TRV_OK);
+        assert_false(trv_replica_ready(w));      /* both merge */
+        trv_writer_filled_set(w);
+        assert_true(trv_replica_ready(w));
+        trv_replica_close(w);
+    }
+}
+
+
 int
 main(void)
 {
@@ -201,6 +377,9 @@ main(void)
         cmocka_unit_test(trv_writer_takes_the_table_behind_a_removed_one),
         cmocka_unit_test(trv_writer_counts_after_a_crash_while_away),
         cmocka_unit_test(trv_writer_sets_a_broken_file_aside),
+        cmocka_unit_test(trv_writer_takes_the_directory_of_another_set),
+        cmocka_unit_test(trv_writer_takes_the_directory_of_nobody),
+        cmocka_unit_test(trv_writer_is_killed_while_it_takes_it),
     };
 
     return cmocka_run_group_tests_name("trv_writer_take", tests,
