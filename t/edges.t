@@ -116,6 +116,19 @@ is(scalar $two->logged(qr/maxmemory-policy/), 1, 'said once');
 is(scalar $two->logged(qr/does not evict keys any more/), 1, 'and its end');
 
 
+# one with another name is the same edge, and the old name is not lost
+
+my ($instance) = edges()->{'edge-2'}{edge} =~ /:(.*)/;
+$two->configure(node => 'renamed');
+ok($two->reload, 'a reload with another node');
+ok(wait_for(10, sub { edges()->{renamed} }), 'it has the other name');
+is(join(' ', sort keys %{ edges() }), 'edge-1 renamed', 'and no other');
+is(edges()->{renamed}{edge}, "renamed:$instance", 'it is the same edge');
+is_deeply(json($one->revoke({ token => token() }, Prefer => 'wait=10')->{body})
+              ->{edges}, { live => 2, confirmed => 2, lost => 0 },
+          'none is lost');
+
+
 # an edge that leaves is forgotten at once
 
 ok($two->stop, 'stopped');

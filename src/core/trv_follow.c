@@ -315,6 +315,7 @@ trv_follow_report_command(trv_follow_t *f, uint64_t now_ms)
     trv_words_begin(&f->words, TRV_SCRIPT_REPORT);
     trv_words_add_text(&f->words, f->edge);
     trv_words_add_text(&f->words, text);
+    trv_words_add_text(&f->words, f->reported ? "" : "1");
 
     f->report = false;
     f->report_ms = now_ms;
@@ -360,6 +361,9 @@ trv_follow_reply(trv_follow_t *f, trv_link_e link, struct redisReply *reply,
 
     if (asked == TRV_ASKED_HEARTBEAT) {
         trv_judge_heartbeat(f, reply, now_ms);
+
+    } else if (asked == TRV_ASKED_REPORT) {
+        f->reported = true;
 
     } else if (asked == TRV_ASKED_ADOPT) {
         f->next_beat_ms = 0;

@@ -52,8 +52,7 @@ struct trv_follow_s {
 
     trv_tail_t            tail;
     bool                  reading;               /* XREAD is in flight */
-    unsigned              in_vain;               /* times that it was lost
-                                                    without having read */
+    unsigned              in_vain;               /* lost, nothing was read */
     trv_position_t        in_vain_at;
     bool                  known;                 /* the position is a promise */
     uint64_t              heard_ms;              /* from the master, or begun */
@@ -76,6 +75,7 @@ struct trv_follow_s {
     uint64_t              prune_ms;              /* looks for it, next */
     uint64_t              token_records;
     bool                  report;                /* is due */
+    bool                  reported;              /* once */
     uint64_t              report_ms;             /* the last one */
     uint64_t              unborn_ms;             /* found so; 0: it is not */
 

@@ -764,4 +764,10 @@
       'foreign = (prefix != 0);',
       'foreign = 1;',
       'unit/trv_writer_take_test' ],
+
+    [ 'an edge with another name is another edge',
+      'src/lua/report.lua',
+      "redis.call('HDEL', EDGES, all[i])",
+      '',
+      't/edges.t' ],
 )
