@@ -727,6 +727,7 @@
       'and score < 1e12 and score or nil',
       'and score or nil',
       't/confirmed.t' ],
+
     # ... and a directory is that of one set
 
     [ 'a directory in another spelling is another one',
