@@ -694,8 +694,8 @@
 
     [ 'a reason quotes a token by its id',
       'src/core/trv_request.c',
-      'if (told || trv_request_quotes(rp->req)) {',
-      'if (told) {',
+      'if (trv_id_equal(&req->ids[i], &id)) {',
+      'if (i == 1000 && trv_id_equal(&req->ids[i], &id)) {',
       'unit/trv_request_test' ],
 
     [ 'lines that are on record are not counted where the body breaks',
