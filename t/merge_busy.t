@@ -1,6 +1,7 @@
 #!/usr/bin/perl
 
-# Digests of a large day are put right while revocations of that day go on.
+# Digests of a large day are put right while revocations of that day go on; and
+# where Redis is far away, so that it takes long, nobody seems to be away.
 
 use strict;
 use warnings;
@@ -66,5 +67,29 @@ is($?, 0, 'the load was answered');
 
 my $since = $fleet->now;
 ok($fleet->settled($since), 'all agree in the end');
+
+my ($edge, $proxy) = ($fleet->edge(0), $fleet->proxy(0));
+my $good = token();
+ok($edges[1]->stop, 'the other edge is stopped');
+$proxy->fault(delay_ms => 200);
+my ($day) = grep { $_ ne 'total' } @{ $redis->command('HKEYS',
+                                                      '{partners}:days') };
+$redis->command('HSET', '{partners}:days', $day, '1:' . '0' x 32,
+                'total', '1:' . '0' x 32);
+
+sub pages { $proxy->counts->{scripts}{page} || 0 }
+my $pages = pages();
+my $merged = () = $edge->logged(qr/merged with Redis/);
+
+# longer than a writer may be silent
+ok(wait_for(20, sub { pages() >= $pages + 12 }), 'a merge that takes long');
+ok($edge->reload, 'a reload meanwhile');
+my %got;
+ok(wait_for(30, sub {
+    $got{ $edge->call($good) }++;
+    return $edge->logged(qr/merged with Redis/) > $merged;
+}), 'merged in the end');
+is(join(' ', keys %got), 200, 'it can judge all the time');
+is(scalar $edge->logged(qr/no progress/), 0, 'its writer is said to be well');
 
 finish();

@@ -505,7 +505,13 @@ ngx_trv_follower_pump(ngx_trv_follower_t *fl)
         wait = NGX_TRV_FOLLOWER_FULL_MS;
     }
 
-    ngx_add_timer(&fl->timer, wait);
+    /* never put off: in a long merge there is a reply each few milliseconds */
+
+    if (!fl->timer.timer_set
+        || (ngx_msec_int_t) (fl->timer.timer.key - ngx_current_msec - wait) > 0)
+    {
+        ngx_add_timer(&fl->timer, wait);
+    }
 }
 
 

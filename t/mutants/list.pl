@@ -55,6 +55,12 @@
 
     # heartbeat and contact
 
+    [ 'a long merge puts off the sign of life',
+      'src/event/ngx_trv_follower.c',
+      'if (!fl->timer.timer_set',
+      'if (1 || !fl->timer.timer_set',
+      't/merge_busy.t' ],
+
     [ 'a replica of Redis is followed',
       'src/core/trv_judge.c',
       'if (!f->hb.master) {',
