@@ -452,7 +452,7 @@ trv_follow_work(trv_follow_t *f, size_t n, uint64_t now_ms)
 void
 trv_follow_due(trv_follow_t *f, trv_cause_e cause)
 {
-    if (f->cause == TRV_CAUSE_NONE) {
+    if (f->cause == TRV_CAUSE_NONE || f->cause == TRV_CAUSE_DAILY) {
         f->cause = cause;
     }
 

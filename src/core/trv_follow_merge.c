@@ -18,6 +18,7 @@
 #define TRV_FOLLOW_RETRY_MAX    2666     /* half more of it at random makes 4
                                             s: all are equal 5 s after Redis is
                                             well */
+#define TRV_FOLLOW_DAILY_RETRY  3600000  /* after a daily one that failed */
 
 
 static void trv_follow_merge_begun(trv_follow_t *f, uint64_t now_ms);
@@ -77,7 +78,6 @@ trv_follow_merge_reply(trv_follow_t *f, redisReply *reply, uint64_t now_ms)
 
     trv_merge_position_set(f->merge,
                            f->tail.running && !f->doubted
-                           && f->cause != TRV_CAUSE_GAP
                            ? &f->tail.position : NULL);
 
     asked = trv_merge_heartbeat(f->merge) == NULL;
@@ -197,6 +197,14 @@ trv_follow_merge_failed(trv_follow_t *f, uint64_t now_ms)
 {
     f->merging = false;
     f->failed++;
+
+    /* no evidence that anything differs: heartbeats say whether it does */
+
+    if (f->cause == TRV_CAUSE_DAILY) {
+        f->cause = TRV_CAUSE_NONE;
+        f->daily_ms = now_ms + TRV_FOLLOW_DAILY_RETRY;
+    }
+
     f->retry_ms = f->retry_ms ? f->retry_ms * 2 : TRV_FOLLOW_RETRY_MS;
 
     if (f->retry_ms > TRV_FOLLOW_RETRY_MAX) {

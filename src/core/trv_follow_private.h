@@ -133,7 +133,7 @@ void trv_follow_merge_reply(trv_follow_t *f, struct redisReply *reply,
 void trv_follow_merge_done(trv_follow_t *f, uint64_t now_ms);
 void trv_follow_merge_failed(trv_follow_t *f, uint64_t now_ms);
 
-/* a merge is due; the first cause stays */
+/* a merge is due; the first cause that is evidence stays */
 void trv_follow_due(trv_follow_t *f, trv_cause_e cause);
 
 /*

@@ -124,7 +124,9 @@ trv_follow_tail_work(trv_follow_t *f, size_t n)
         trv_follow_due(f, TRV_CAUSE_GAP);
     }
 
-    if (events.merge) {
+    /* a merge under way may have read too early to bring what was missed */
+
+    if (events.gap || events.merge) {
         trv_judge_doubt(f, &f->tail.position);
     }
 

@@ -17,6 +17,18 @@
       'events->skipped = 0; if (rc == TRV_INVALID) { return TRV_OK; }',
       'unit/trv_follow_test' ],
 
+    [ 'what is missed during a merge is thought to be here',
+      'src/core/trv_follow_tail.c',
+      'if (events.gap || events.merge) {',
+      'if (events.merge) {',
+      'unit/trv_follow_merge_test' ],
+
+    [ 'a daily merge that fails is thought to be due for a difference',
+      'src/core/trv_follow_merge.c',
+      "f->cause = TRV_CAUSE_NONE;\n        f->daily_ms",
+      'f->daily_ms',
+      'unit/trv_follow_merge_test' ],
+
     [ 'a log that ends before our position is believed',
       'src/core/trv_judge.c',
       'return TRV_CAUSE_BEHIND;',

@@ -243,6 +243,82 @@ trv_follow_retries_a_merge_later_each_time(void **state)
 }
 
 
+/* turns until a script is sent once more, and until there is a contact then */
+
+static void
+trv_edge_until_sent(trv_edge_t *e, trv_script_e script)
+{
+    int  turns, sent;
+
+    sent = e->sent[script];
+
+    for (turns = 0; turns < 3000 && e->sent[script] == sent; turns++) {
+        trv_edge_run(e, 1);
+    }
+
+    assert_true(e->sent[script] > sent);
+}
+
+
+static void
+trv_edge_until_contact(trv_edge_t *e)
+{
+    int       turns;
+    uint64_t  since;
+
+    since = trv_edge_now(e);
+
+    for (turns = 0; turns < 3000; turns++) {
+        trv_edge_run(e, 1);
+
+        if (trv_replica_contact_ms(e->replica) >= since) {
+            return;
+        }
+    }
+
+    fail_msg("no contact: %s", e->notes);
+}
+
+
+/*
+ * The daily merge writes.  A Redis that takes no writes for a day is equal
+ * still, and the edge stays current.
+ */
+
+static void
+trv_follow_is_current_though_redis_takes_no_writes(void **state)
+{
+    int          tries;
+    trv_edge_t  *e = &trv_edges[0];
+
+    (void) state;
+
+    trv_edge_open(e, "edge-1");
+    trv_edges_settle(e, 1, 1000, 3510, 10);
+    (void) trv_redis_number("CONFIG SET min-replicas-to-write 1");
+    e->ahead_ms += TRV_DAY_SEC * 1000;
+
+    for (tries = 0; tries < 3; tries++) {
+        trv_edge_until_sent(e, TRV_SCRIPT_REPAIR);
+        trv_edge_until_contact(e);
+        assert_non_null(strstr(e->notes, "Redis answered: NOREPLICAS"));
+
+        e->sent[TRV_SCRIPT_DIGESTS] = 0;
+        e->ahead_ms += 3000 * 1000;
+        trv_edge_until_contact(e);
+        assert_int_equal(e->sent[TRV_SCRIPT_DIGESTS], 0);
+        e->ahead_ms += 600 * 1000;               /* an hour since */
+    }
+
+    /* what is evidence of a difference is tried at once */
+
+    trv_redis_number("CONFIG SET min-replicas-to-write 0");
+    trv_edge_until_sent(e, TRV_SCRIPT_DIGESTS);
+    trv_edge_until_contact(e);
+    assert_non_null(strstr(e->notes, "merged with Redis (daily"));
+}
+
+
 /* a Redis that lost its last writes: what the edge has goes back */
 
 static void
@@ -325,6 +401,85 @@ trv_follow_grows_while_a_merge_scans(void **state)
 }
 
 
+/*
+ * What is missed during a merge may have come behind what it reads: nobody
+ * promises to have that.  If the merge fails, there is another one.
+ */
+
+static void
+trv_follow_misses_something_during_a_merge(void **state)
+{
+    int                  refuses, turns, after;
+    uint64_t             from;
+    redisReply          *reply;
+    trv_edge_t          *e = &trv_edges[0];
+    trv_position_t       last;
+    trv_replica_state_t  s;
+
+    (void) state;
+
+    trv_edge_open(e, "edge-6");
+    trv_edges_settle(e, 1, 20000, 26000, 10);
+
+    for (refuses = 0; refuses < 2; refuses++) {
+        from = 30000 + refuses * 100;
+        e->ahead_ms += TRV_DAY_SEC * 1000;
+
+        for (turns = 0; turns < 10; turns++) {   /* of 13 pages */
+            trv_edge_until_sent(e, TRV_SCRIPT_PAGE);
+        }
+
+        trv_revoke(from, from + 50, "");
+        trv_redis_number("XTRIM {" PREFIX "}:log MAXLEN 1");
+        trv_redis_number("CONFIG SET min-replicas-to-write %d", refuses);
+        reply = redisCommand(trv_client, "XREVRANGE {" PREFIX "}:log + -");
+        assert_int_equal(trv_position_parse(
+                                 reply->element[0]->element[0]->str,
+                                 reply->element[0]->element[0]->len, &last),
+                         TRV_OK);
+        freeReplyObject(reply);
+
+        for (turns = 0, after = 0; turns < 3000 && after < 20; turns++) {
+            trv_edge_run(e, 1);
+            trv_replica_state(e->replica, &s);
+
+            if (trv_position_cmp(&s.position, &last) >= 0) {
+                after++;
+                assert_true(trv_edge_has(e, from, from + 50));
+            }
+
+            if (strstr(e->notes, "NOREPLICAS")) {
+                trv_redis_number("CONFIG SET min-replicas-to-write 0");
+            }
+        }
+
+        assert_int_equal(after, 20);
+        trv_edges_resettle(e, 1, 20000, 26000);
+    }
+
+}
+
+
+/* what is found when the daily merge is due is why it merges */
+
+static void
+trv_follow_finds_redis_emptied_by_a_daily_merge(void **state)
+{
+    trv_edge_t  *e = &trv_edges[0];
+
+    (void) state;
+
+    trv_edge_open(e, "edge-6");
+    trv_edges_settle(e, 1, 20000, 26000, 10);
+    (void) trv_redis_number("FLUSHALL");
+    e->ahead_ms += TRV_DAY_SEC * 1000;
+    e->notes[0] = '\0';
+    trv_edges_resettle(e, 1, 20000, 26000);
+    assert_int_equal(trv_follow_counts(e->follow)->merges[TRV_CAUSE_DAILY], 1);
+    assert_non_null(strstr(e->notes, "merged with Redis (unborn"));
+}
+
+
 int
 main(void)
 {
@@ -334,8 +489,11 @@ main(void)
         TRV_TEST(trv_follow_promises_nothing_it_lacks),
         TRV_TEST(trv_follow_fills_a_redis_that_was_emptied),
         TRV_TEST(trv_follow_retries_a_merge_later_each_time),
+        TRV_TEST(trv_follow_is_current_though_redis_takes_no_writes),
         TRV_TEST(trv_follow_survives_another_redis),
         TRV_TEST(trv_follow_grows_while_a_merge_scans),
+        TRV_TEST(trv_follow_misses_something_during_a_merge),
+        TRV_TEST(trv_follow_finds_redis_emptied_by_a_daily_merge),
     };
 
     return cmocka_run_group_tests_name("trv_follow_merge", tests,
