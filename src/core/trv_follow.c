@@ -129,6 +129,7 @@ trv_follow_up(trv_follow_t *f, trv_link_e link, const char *run_id,
         f->asked = TRV_ASKED_NOTHING;
         f->next_beat_ms = 0;
         f->beats = 0;
+        f->unborn_ms = 0;
         f->telling.told = 0;
         f->clock_known = false;
     }

@@ -21,7 +21,7 @@
 #define TRV_FOLLOW_DAILY_RETRY  3600000  /* after a daily one that failed */
 
 
-static void trv_follow_merge_begun(trv_follow_t *f, uint64_t now_ms);
+static void trv_follow_merge_begun(trv_follow_t *f);
 static const trv_position_t *trv_follow_merge_position(trv_follow_t *f);
 static void trv_follow_merge_say(trv_follow_t *f);
 
@@ -89,10 +89,25 @@ trv_follow_merge_reply(trv_follow_t *f, redisReply *reply, uint64_t now_ms)
     }
 
     if (asked) {
-        trv_follow_merge_begun(f, now_ms);
+        f->hb = *trv_merge_heartbeat(f->merge);
+        trv_measure_policy(f);
     }
 
-    if (f->merging && trv_merge_state(f->merge) == TRV_MERGE_IDLE) {
+    if (rc == TRV_AGAIN) {
+
+        /* a heartbeat has to find out why */
+
+        f->merging = false;
+        f->merge_ms = now_ms + TRV_FOLLOW_BACKOFF_MS;
+        f->next_beat_ms = 0;
+        return;
+    }
+
+    if (asked) {
+        trv_follow_merge_begun(f);
+    }
+
+    if (trv_merge_state(f->merge) == TRV_MERGE_IDLE) {
         trv_follow_merge_done(f, now_ms);
     }
 }
@@ -101,28 +116,8 @@ trv_follow_merge_reply(trv_follow_t *f, redisReply *reply, uint64_t now_ms)
 /* the digests are there, and with them the last id of the log */
 
 static void
-trv_follow_merge_begun(trv_follow_t *f, uint64_t now_ms)
+trv_follow_merge_begun(trv_follow_t *f)
 {
-    const trv_heartbeat_t  *hb;
-
-    hb = trv_merge_heartbeat(f->merge);
-
-    if (hb) {
-        f->hb = *hb;
-        trv_measure_policy(f);
-    }
-
-    if (!f->hb.master || f->hb.set_id[0] == '\0') {
-
-        /* emptied or failed over since: a heartbeat has to find that out */
-
-        trv_merge_stop(f->merge);
-        f->merging = false;
-        f->merge_ms = now_ms + TRV_FOLLOW_BACKOFF_MS;
-        f->next_beat_ms = 0;
-        return;
-    }
-
     if (f->tail.running
         && (f->cause == TRV_CAUSE_GAP || f->cause == TRV_CAUSE_DIGEST
             || f->cause == TRV_CAUSE_COUNT || f->cause == TRV_CAUSE_DAILY))

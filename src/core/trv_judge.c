@@ -24,7 +24,7 @@
 #include "trv_judge.h"
 
 
-#define TRV_JUDGE_UNBORN_MS  3000        /* an edge with data comes first */
+#define TRV_JUDGE_UNBORN_MS  3000        /* those that know come first */
 
 
 static trv_cause_e trv_judge_cause(trv_follow_t *f,
@@ -150,8 +150,9 @@ trv_judge_cause(trv_follow_t *f, const trv_heartbeat_t *was, bool was_pending)
 
 /*
  * Redis has no set id: it is new, or was emptied.  An edge with data gives it
- * its own id back and fills it; an edge without waits for such an edge before
- * it makes an id.  True: a merge fills it.
+ * its own id back and fills it; an edge without, or one that was away, waits
+ * for those that know more, before it does so and before it merges at all.
+ * True: a merge fills it.
  */
 
 static bool
@@ -161,24 +162,29 @@ trv_judge_unborn(trv_follow_t *f, uint64_t now_ms)
 
     trv_replica_state(f->replica, &state);
 
-    if (state.set_id[0] != '\0') {
-        trv_follow_say(f, TRV_NOTE_WARN, "Redis is empty, filling it again");
-        strcpy(f->fresh_set_id, state.set_id);
-        f->adopt = true;
-        f->merge_ms = 0;
-        trv_follow_due(f, TRV_CAUSE_UNBORN);
-        return true;
-    }
-
     if (f->unborn_ms == 0) {
         f->unborn_ms = now_ms;
     }
 
-    if (now_ms - f->unborn_ms >= TRV_JUDGE_UNBORN_MS) {
-        f->adopt = true;
+    if ((state.set_id[0] == '\0' || !trv_replica_ready(f->replica))
+        && now_ms - f->unborn_ms < TRV_JUDGE_UNBORN_MS)
+    {
+        f->merge_ms = f->unborn_ms + TRV_JUDGE_UNBORN_MS;
+        return false;
     }
 
-    return false;
+    f->adopt = true;
+
+    if (state.set_id[0] == '\0') {
+        return false;
+    }
+
+    trv_follow_say(f, TRV_NOTE_WARN, "Redis is empty, filling it again");
+    strcpy(f->fresh_set_id, state.set_id);
+    f->merge_ms = 0;
+    trv_follow_due(f, TRV_CAUSE_UNBORN);
+
+    return true;
 }
 
 

@@ -309,6 +309,15 @@ trv_merge_digests(trv_merge_t *m, const redisReply *reply)
     }
 
     m->known = true;
+
+    /* what Redis has would be too little to be ready with */
+
+    if (!m->heartbeat.master || m->heartbeat.set_id[0] == '\0'
+        || (m->heartbeat.merging && !trv_replica_ready(m->replica)))
+    {
+        return TRV_AGAIN;
+    }
+
     m->from = m->heartbeat.first_day;
     m->to = m->from;
     m->state = TRV_MERGE_PULL;

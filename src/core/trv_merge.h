@@ -64,6 +64,8 @@ void trv_merge_position_set(trv_merge_t *m, const trv_position_t *position);
  * The reply to the last command; it belongs to the merge from now on.
  *
  * TRV_OK        go on
+ * TRV_AGAIN     too early, the merge is over: Redis is no master or unborn, or
+ *               our replica is not ready and another edge is giving just now
  * TRV_DECLINED  the merge is over, we have all that Redis has; it is another
  *               edge's turn to give
  * TRV_CORRUPT   not such a reply, the merge is over and has failed

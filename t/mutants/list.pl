@@ -23,6 +23,18 @@
       'if (events.merge) {',
       'unit/trv_follow_merge_test' ],
 
+    [ 'an edge that was away fills an empty Redis before those that know more',
+      'src/core/trv_judge.c',
+      ' || !trv_replica_ready(f->replica))',
+      ')',
+      'unit/trv_follow_merge_test' ],
+
+    [ 'an edge that was away is ready while another one gives',
+      'src/core/trv_merge.c',
+      '|| (m->heartbeat.merging && !trv_replica_ready(m->replica)))',
+      ')',
+      'unit/trv_follow_merge_test' ],
+
     [ 'a daily merge that fails is thought to be due for a difference',
       'src/core/trv_follow_merge.c',
       "f->cause = TRV_CAUSE_NONE;\n        f->daily_ms",

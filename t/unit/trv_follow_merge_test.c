@@ -480,6 +480,83 @@ trv_follow_finds_redis_emptied_by_a_daily_merge(void **state)
 }
 
 
+/* one that nobody kept for a while */
+
+static void
+trv_edge_open_away(trv_edge_t *e, const char *name)
+{
+    trv_edge_open(e, name);
+    trv_writer_beat_set(e->replica, 1);
+    trv_edge_close(e);
+    trv_edge_open(e, name);
+    assert_false(trv_replica_ready(e->replica));
+}
+
+
+/*
+ * It is not ready before it knows what those know that were there all the
+ * time, also if it finds an empty Redis before they do, or while they give.
+ */
+
+static void
+trv_follow_that_was_away_waits_for_those_that_know(void **state)
+{
+    int          turns;
+    uint64_t     since;
+    trv_edge_t  *e = trv_edges;
+
+    (void) state;
+
+    trv_edge_open(&e[0], "edge-6");
+    trv_revoke(40000, 40010, "");
+    trv_edges_settle(&e[0], 1, 40000, 40010, 10);
+    trv_edge_lose(&e[0]);
+    (void) trv_redis_number("FLUSHALL");
+    trv_edge_open_away(&e[1], "edge-1");
+    trv_edge_until_sent(&e[1], TRV_SCRIPT_HEARTBEAT);
+    trv_edge_until_sent(&e[1], TRV_SCRIPT_HEARTBEAT);
+    assert_false(trv_replica_ready(e[1].replica));
+
+    for (turns = 0; turns < 3000 && !trv_replica_ready(e[1].replica); turns++) {
+        trv_edge_run(&e[0], 1);
+        trv_edge_run(&e[1], 1);
+    }
+
+    assert_true(trv_edge_has(&e[1], 40000, 40010));
+    trv_edges_resettle(e, 2, 20000, 26000);
+
+    /* it is another one's turn to give */
+
+    trv_edge_close(&e[1]);
+    trv_redis_number("XTRIM {" PREFIX "}:log MAXLEN 0");
+    trv_redis_number("XADD {" PREFIX "}:log * prev 1-1 merge x");
+    trv_redis_number("HSET {" PREFIX "}:meta merging x merging_until %lld",
+                     (time(NULL) + 9) * 1000LL);
+    trv_edge_open_away(&e[1], "edge-1");
+    trv_edge_until_sent(&e[1], TRV_SCRIPT_DIGESTS);
+    trv_edge_until_sent(&e[1], TRV_SCRIPT_DIGESTS);
+    assert_false(trv_replica_ready(e[1].replica));
+    trv_redis_number("HDEL {" PREFIX "}:meta merging");
+    trv_edges_resettle(e, 2, 20000, 26000);
+    assert_true(trv_replica_ready(e[1].replica));
+
+    /* there is nobody who knows more */
+
+    trv_edge_close(&e[0]);
+    trv_edge_close(&e[1]);
+    (void) trv_redis_number("FLUSHALL");
+    trv_edge_open_away(&e[1], "edge-1");
+    since = trv_edge_now(&e[1]);
+
+    for (turns = 0; turns < 3000 && !trv_replica_ready(e[1].replica); turns++) {
+        trv_edge_run(&e[1], 1);
+    }
+
+    assert_true(trv_edge_now(&e[1]) - since >= 3000);
+    trv_edges_resettle(&e[1], 1, 20000, 26000);
+}
+
+
 int
 main(void)
 {
@@ -494,6 +571,7 @@ main(void)
         TRV_TEST(trv_follow_grows_while_a_merge_scans),
         TRV_TEST(trv_follow_misses_something_during_a_merge),
         TRV_TEST(trv_follow_finds_redis_emptied_by_a_daily_merge),
+        TRV_TEST(trv_follow_that_was_away_waits_for_those_that_know),
     };
 
     return cmocka_run_group_tests_name("trv_follow_merge", tests,
