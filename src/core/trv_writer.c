@@ -28,10 +28,12 @@ trv_writer_scan(trv_replica_t *r, size_t n)
         return TRV_AGAIN;
     }
 
-    if (trv_control_get(&r->control->filled) == TRV_CONTROL_UNSURE
-        && trv_digest_equal(&w->tally.total, &w->claimed))
-    {
-        trv_control_set(&r->control->filled, TRV_CONTROL_AWAY);
+    /* before the total: the next scan would find that it fits */
+
+    if (trv_control_get(&r->control->filled) == TRV_CONTROL_UNSURE) {
+        trv_control_set(&r->control->filled,
+                        trv_digest_equal(&w->tally.total, &w->claimed)
+                        ? TRV_CONTROL_AWAY : 0);
     }
 
     trv_writer_total_store(r);

@@ -76,6 +76,10 @@ trv_writer_take(trv_replica_t *r, const char *boot_id, uint64_t now_ms)
 
     (void) trv_writer_tables(r, true);
 
+    /* or reloads one after the other would look like nobody */
+
+    trv_writer_beat_set(r, now_ms);
+
     return (control == TRV_CORRUPT) ? control : table;
 }
 
@@ -150,6 +154,7 @@ trv_writer_boot_check(trv_replica_t *r, const char *boot_id)
     }
 
     trv_writer_unsure_set(r);
+    trv_control_set(&control->full, 0);          /* there may be room since */
     trv_control_set(&control->contact_ms, 0);
     trv_control_set(&control->beat_ms, 0);
     trv_control_set(&control->daily_ms, 0);
@@ -181,10 +186,6 @@ trv_writer_away_check(trv_replica_t *r, uint64_t now_ms)
     {
         trv_control_set(&control->filled, TRV_CONTROL_AWAY);
     }
-
-    /* or reloads one after the other would look like nobody */
-
-    trv_control_set(&control->beat_ms, now_ms);
 }
 
 
@@ -377,6 +378,7 @@ trv_writer_table_make(trv_replica_t *r)
     memset(&none, 0, sizeof(trv_digest_t));
     trv_control_total_set(r->control, &none);
     trv_control_set(&r->control->capacity, t.capacity);
+    trv_control_set(&r->control->full, 0);
 
     /* partner: the load in trv_replica_table_refresh() */
 

@@ -509,7 +509,7 @@
 
     [ 'a writer that takes over gives no sign of life',
       'src/core/trv_writer_take.c',
-      'trv_control_set(&control->beat_ms, now_ms);',
+      'trv_writer_beat_set(r, now_ms);',
       '',
       't/away.t' ],
 
@@ -595,6 +595,12 @@
       'src/core/trv_writer_take.c',
       'g > generation && (next == 0 || g < next)',
       'g > generation && g > next',
+      'unit/trv_writer_take_test' ],
+
+    [ 'a replica that lacks entries is counted until it fits',
+      'src/core/trv_writer.c',
+      '? TRV_CONTROL_AWAY : 0);',
+      '? TRV_CONTROL_AWAY : TRV_CONTROL_UNSURE);',
       'unit/trv_writer_take_test' ],
 
     [ 'a replica that was away is not counted after a crash',

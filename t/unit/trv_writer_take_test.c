@@ -71,6 +71,20 @@ trv_writer_lost_slots_after_another_boot(void **state)
     w = trv_replica_writer(trv_path, "two", TRV_OK);
     trv_replica_state(w, &s);
     assert_false(s.filled);              /* not ready until merged */
+
+    /* however often they are counted */
+
+    trv_writer_scan_restart(w);
+    while (trv_writer_scan(w, 1000) == TRV_AGAIN) { /* void */ }
+    assert_false(trv_writer_back_set(w));
+    trv_replica_close(w);
+
+    w = trv_replica_writer(trv_path, "two", TRV_OK);
+    assert_false(trv_writer_back_set(w));
+    trv_replica_state(w, &s);
+    assert_false(s.filled);
+    trv_writer_filled_set(w);
+    assert_true(trv_replica_ready(w));
     trv_replica_close(w);
 }
 
@@ -123,6 +137,98 @@ trv_writer_takes_the_table_behind_a_removed_one(void **state)
 
     trv_replica_put_all(w, 1000, 5000, DAY);
     trv_replica_missing(w, 0, 5000, TRV_OK);
+    trv_replica_close(w);
+}
+
+
+/* what is full stays so for the next writer, unless the reason is gone */
+
+static void
+trv_writer_is_full_as_long_as_its_table(void **state)
+{
+    char                  bad[600], control[600], old[600], command[1300];
+    const char           *path;
+    trv_replica_t        *w;
+    trv_replica_state_t   s;
+
+    path = trv_replica_path(state, "full");
+    snprintf(control, sizeof(control), "%s/control.1", path);
+    snprintf(old, sizeof(old), "%s/../control.full", path);
+
+    w = trv_replica_writer(path, "one", TRV_OK);
+    trv_replica_put_all(w, 0, 100, DAY);
+    trv_writer_filled_set(w);
+    trv_writer_full_set(w, true);
+    trv_replica_close(w);
+
+    w = trv_replica_writer(path, "one", TRV_OK);
+    assert_true(trv_replica_full(w));
+    snprintf(command, sizeof(command), "cp %s %s", control, old);
+    assert_int_equal(system(command), 0);
+
+    /* the power fails when there is a larger table: this is on the disk */
+
+    assert_true(trv_replica_rebuild(w, 5000, 0));
+    trv_writer_full_set(w, false);
+    trv_replica_close(w);
+    snprintf(command, sizeof(command), "cp %s %s", old, control);
+    assert_int_equal(system(command), 0);
+
+    w = trv_replica_writer(path, "two", TRV_OK);
+    trv_replica_missing(w, 0, 100, TRV_OK);
+    assert_false(trv_replica_full(w));
+
+    /* the table is broken: the next one is empty */
+
+    trv_writer_full_set(w, true);
+    trv_replica_state(w, &s);
+    trv_replica_close(w);
+    trv_table_name(s.generation, old);
+    snprintf(bad, sizeof(bad), "%s/%s", path, old);
+    assert_int_equal(truncate(bad, 100), 0);
+
+    w = trv_replica_writer(path, "two", TRV_CORRUPT);
+    assert_false(trv_replica_full(w));
+    trv_replica_close(w);
+}
+
+
+/* who cannot take over gives no sign of life: the next one was alone as long */
+
+static void
+trv_writer_that_cannot_take_over_is_no_writer(void **state)
+{
+    char                  name[TRV_TABLE_NAME_LEN], bad[600], in_bad[610];
+    const char           *path;
+    trv_replica_t        *w;
+    trv_replica_state_t   s;
+
+    path = trv_replica_path(state, "cannot");
+    w = trv_replica_take(path, "one", 1000, TRV_OK);
+    trv_replica_state(w, &s);
+    assert_int_equal(s.beat_ms, 1000);
+    trv_replica_close(w);
+
+    trv_table_name(s.generation, name);
+    snprintf(bad, sizeof(bad), "%s/%s", path, name);
+    assert_int_equal(truncate(bad, 100), 0);
+
+    /* it cannot be set aside */
+
+    strcat(bad, ".bad");
+    snprintf(in_bad, sizeof(in_bad), "%s/x", bad);
+    assert_int_equal(mkdir(bad, 0700), 0);
+    assert_int_equal(mkdir(in_bad, 0700), 0);
+
+    w = trv_replica_take(path, "one", 2000, TRV_ERROR);
+    trv_replica_state(w, &s);
+    assert_int_equal(s.beat_ms, 1000);
+    trv_replica_close(w);
+
+    assert_int_equal(rmdir(in_bad), 0);
+    w = trv_replica_take(path, "one", 3000, TRV_CORRUPT);
+    trv_replica_state(w, &s);
+    assert_int_equal(s.beat_ms, 3000);
     trv_replica_close(w);
 }
 
@@ -375,6 +481,8 @@ main(void)
         cmocka_unit_test(trv_writer_after_another_boot),
         cmocka_unit_test(trv_writer_lost_slots_after_another_boot),
         cmocka_unit_test(trv_writer_takes_the_table_behind_a_removed_one),
+        cmocka_unit_test(trv_writer_is_full_as_long_as_its_table),
+        cmocka_unit_test(trv_writer_that_cannot_take_over_is_no_writer),
         cmocka_unit_test(trv_writer_counts_after_a_crash_while_away),
         cmocka_unit_test(trv_writer_sets_a_broken_file_aside),
         cmocka_unit_test(trv_writer_takes_the_directory_of_another_set),
