@@ -346,7 +346,7 @@ trv_follow_reply(trv_follow_t *f, trv_link_e link, struct redisReply *reply,
                                     || asked == TRV_ASKED_TRIES;
 
         if (asked == TRV_ASKED_HEARTBEAT) {
-            f->agrees = false;
+            trv_judge_agrees(f, false);
         }
 
         if (asked != TRV_ASKED_MERGE) {

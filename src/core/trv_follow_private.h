@@ -57,11 +57,13 @@ struct trv_follow_s {
     bool                  known;                 /* the position is a promise */
     uint64_t              heard_ms;              /* from the master, or begun */
     bool                  doubted;               /* whether more can be one */
-    bool                  doubt_asked;           /* a heartbeat left since */
+    bool                  doubt_asked;           /* a heartbeat left since, */
+    bool                  doubt_answered;        /* and hb is its answer */
     trv_position_t        doubt;                 /* settled from here on */
 
     trv_asked_e           asked;
-    trv_heartbeat_t       hb;                    /* the last good one */
+    trv_heartbeat_t       hb;                    /* the last good one, */
+    uint64_t              hb_ms;                 /* which was sent then */
     bool                  hb_pending;            /* not compared yet, */
     uint64_t              hb_pending_ms;         /* since one sent then */
     trv_position_t        hb_position;           /* of the tail when it left */

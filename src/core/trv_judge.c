@@ -30,7 +30,6 @@
 static trv_cause_e trv_judge_cause(trv_follow_t *f,
     const trv_heartbeat_t *was, bool was_pending);
 static bool trv_judge_unborn(trv_follow_t *f, uint64_t now_ms);
-static void trv_judge_agrees(trv_follow_t *f, bool agrees);
 static void trv_judge_settle(trv_follow_t *f);
 
 
@@ -52,6 +51,16 @@ trv_judge_heartbeat(trv_follow_t *f, const struct redisReply *reply,
                        "one");
         trv_judge_agrees(f, false);
         return;
+    }
+
+    f->hb_ms = f->hb_sent_ms;
+    f->doubt_answered = f->doubt_asked;
+
+    /* the totals of before are of other days */
+
+    if (f->hb.first_day != was.first_day) {
+        trv_tail_marks_reset(&f->tail);
+        trv_judge_mark(f);
     }
 
     trv_measure_clock(f, now_ms);
@@ -217,10 +226,10 @@ trv_judge_compare(trv_follow_t *f)
     fits = f->hb.kept == f->hb.total.count + f->junk;
 
     if (fits && trv_digest_equal(&total, &f->hb.total)) {
-        f->contact_ms = f->hb_sent_ms;
+        f->contact_ms = f->hb_ms;
         f->failed = 0;
         f->backoff_ms = 0;
-        trv_writer_contact_set(f->replica, f->hb_sent_ms);
+        trv_writer_contact_set(f->replica, f->hb_ms);
         trv_judge_agrees(f, true);
         trv_judge_settle(f);
         return;
@@ -241,7 +250,7 @@ trv_judge_mark(trv_follow_t *f)
 }
 
 
-static void
+void
 trv_judge_agrees(trv_follow_t *f, bool agrees)
 {
     if (f->agrees && !agrees) {
@@ -258,6 +267,7 @@ trv_judge_doubt(trv_follow_t *f, const trv_position_t *position)
 {
     f->doubted = true;
     f->doubt_asked = false;
+    f->doubt_answered = false;
     f->doubt = *position;
 
     f->next_beat_ms = 0;
@@ -267,7 +277,7 @@ trv_judge_doubt(trv_follow_t *f, const trv_position_t *position)
 static void
 trv_judge_settle(trv_follow_t *f)
 {
-    if (!f->doubted || !f->doubt_asked
+    if (!f->doubted || !f->doubt_answered
         || trv_position_cmp(&f->hb.last, &f->doubt) < 0)
     {
         return;

@@ -14,6 +14,9 @@
 void trv_judge_heartbeat(trv_follow_t *f, const struct redisReply *reply,
     uint64_t now_ms);
 
+/* whether it does; false is reported at once */
+void trv_judge_agrees(trv_follow_t *f, bool agrees);
+
 /* our total with that of the last heartbeat, once the tail is where it was */
 void trv_judge_compare(trv_follow_t *f);
 

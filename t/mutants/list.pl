@@ -105,8 +105,20 @@
 
     [ 'contact is when the reply is read',
       'src/core/trv_judge.c',
-      'trv_writer_contact_set(f->replica, f->hb_sent_ms);',
+      'trv_writer_contact_set(f->replica, f->hb_ms);',
       'trv_writer_contact_set(f->replica, f->now_ms);',
+      'unit/trv_follow_beat_test' ],
+
+    [ 'contact is when the next heartbeat was sent',
+      'src/core/trv_judge.c',
+      'f->contact_ms = f->hb_ms;',
+      'f->contact_ms = f->hb_ms = f->hb_sent_ms;',
+      'unit/trv_follow_beat_test' ],
+
+    [ 'totals of before midnight are compared with those of after',
+      'src/core/trv_judge.c',
+      'if (f->hb.first_day != was.first_day) {',
+      'if (0) {',
       'unit/trv_follow_beat_test' ],
 
     # merging

@@ -209,6 +209,196 @@ trv_follow_contact_is_when_it_asked(void **state)
 }
 
 
+/* sends the next heartbeat, and nothing else is heard meanwhile: when */
+
+static uint64_t
+trv_edge_beat(trv_edge_t *e)
+{
+    int       sent, turns;
+    uint64_t  at;
+
+    sent = e->sent[TRV_SCRIPT_HEARTBEAT];
+    e->ahead_ms += 1100;
+
+    for (turns = 0; turns < 5000; turns++) {
+        at = trv_edge_now(e);
+        trv_edge_send(e, TRV_LINK_HEARTBEAT);
+
+        if (e->sent[TRV_SCRIPT_HEARTBEAT] > sent) {
+            return at;
+        }
+
+        usleep(1000);
+        trv_edge_receive(e, TRV_LINK_HEARTBEAT);
+    }
+
+    fail_msg("no heartbeat");
+
+    return 0;
+}
+
+
+static void
+trv_edge_wait(trv_edge_t *e, trv_link_e link)
+{
+    int  turns;
+
+    for (turns = 0; turns < 5000 && e->pending[link]; turns++) {
+        usleep(1000);
+        trv_edge_receive(e, link);
+    }
+
+    assert_false(e->pending[link]);
+}
+
+
+/* what the tail has waited for, and nothing of the heartbeat */
+
+static void
+trv_edge_apply(trv_edge_t *e)
+{
+    trv_edge_wait(e, TRV_LINK_TAIL);
+
+    while (trv_follow_work(e->follow, 64, trv_edge_now(e)) == TRV_AGAIN) {
+        /* void */
+    }
+}
+
+
+static void
+trv_edge_hear(trv_edge_t *e, uint64_t n)
+{
+    trv_edge_send(e, TRV_LINK_TAIL);
+    trv_revoke(n, n + 1, "");
+    trv_edge_apply(e);
+    assert_true(trv_edge_has(e, n, n + 1));
+}
+
+
+/* one that nobody has answered yet proves nothing, whatever the tail finds */
+
+static void
+trv_follow_contact_is_a_heartbeat_that_was_answered(void **state)
+{
+    uint64_t     asked, answered;
+    trv_edge_t  *e = &trv_edges[0];
+
+    (void) state;
+
+    trv_edge_open(e, "edge-1");
+    trv_edges_settle(e, 1, 0, 60, 10);
+    trv_edge_wait(e, TRV_LINK_HEARTBEAT);
+    trv_edge_send(e, TRV_LINK_TAIL);
+
+    trv_revoke(9200, 9201, "");          /* the tail is slow */
+    asked = trv_edge_beat(e);
+    trv_edge_wait(e, TRV_LINK_HEARTBEAT);
+    answered = trv_edge_now(e);
+    (void) trv_edge_beat(e);
+    assert_true(e->pending[TRV_LINK_HEARTBEAT]);
+
+    trv_edge_apply(e);
+    assert_true(trv_edge_has(e, 9200, 9201));
+    assert_in_range(trv_replica_contact_ms(e->replica), asked, answered);
+}
+
+
+/* errors are no agreement, for whoever looks into the control file too */
+
+static void
+trv_follow_agrees_with_no_error(void **state)
+{
+    trv_edge_t           *e = &trv_edges[0];
+    trv_replica_state_t   s;
+
+    (void) state;
+
+    trv_edge_open(e, "edge-1");
+    trv_edges_settle(e, 1, 0, 60, 10);
+    trv_edge_run(e, 150);
+    (void) trv_redis_number("RENAME {" PREFIX "}:days {" PREFIX "}:aside");
+    (void) trv_redis_number("SET {" PREFIX "}:days x");
+    (void) trv_edge_beat(e);
+    trv_edge_wait(e, TRV_LINK_HEARTBEAT);
+    trv_replica_state(e->replica, &s);
+    assert_false(s.agrees);
+    assert_true(s.filled);
+
+    (void) trv_redis_number("RENAME {" PREFIX "}:aside {" PREFIX "}:days");
+    trv_edges_settle(e, 1, 0, 60, 10);
+}
+
+
+/* the day before yesterday is over: totals of before are of more days */
+
+static void
+trv_follow_agrees_when_a_day_is_over(void **state)
+{
+    char           hex[TRV_ID_HEX_LEN + 1], text[TRV_DIGEST_LEN + 1];
+    uint16_t       over;
+    trv_id_t       id;
+    trv_edge_t    *e = &trv_edges[0];
+    redisReply    *reply;
+    trv_digest_t   digest;
+    struct pollfd  p;
+    const char    *argv[] = { "250", "0" };
+
+    trv_replica_state_t  s;
+
+    (void) state;
+
+    trv_edge_open(e, "edge-1");
+    trv_edges_settle(e, 1, 0, 60, 10);
+
+    /* as it was: that day is kept, and has a revocation */
+
+    over = (uint16_t) (time(NULL) / TRV_DAY_SEC - 2);
+    id = trv_test_id(9300);
+    trv_id_format(&id, hex);
+    hex[TRV_ID_HEX_LEN] = '\0';
+    memset(&digest, 0, sizeof(digest));
+    trv_digest_add(&digest, &id);
+    text[trv_digest_format(&digest, text)] = '\0';
+    assert_int_equal(trv_writer_put(e->replica, &id, over), TRV_OK);
+
+    trv_edge_wait(e, TRV_LINK_HEARTBEAT);
+    trv_redis_number("HSET {" PREFIX "}:meta first_day %d", over);
+    trv_redis_number("ZADD {" PREFIX "}:revoked %llu %s",
+                     (unsigned long long) over * TRV_DAY_SEC + 100, hex);
+    trv_redis_number("HSET {" PREFIX "}:days %d %s", over, text);
+    trv_writer_total(e->replica, over, &digest);
+    text[trv_digest_format(&digest, text)] = '\0';
+    trv_redis_number("HSET {" PREFIX "}:days total %s", text);
+
+    (void) trv_edge_beat(e);
+    trv_edge_wait(e, TRV_LINK_HEARTBEAT);
+    assert_int_equal(trv_follow_first_day(e->follow), over);
+    trv_edge_hear(e, 9301);
+
+    /* Redis forgets it, and something comes before a heartbeat tells of it */
+
+    trv_script_send(trv_client, "prune", trv_test_n(argv), argv, NULL);
+    assert_int_equal(redisGetReply(trv_client, (void **) &reply), REDIS_OK);
+    freeReplyObject(reply);
+
+    (void) trv_edge_beat(e);
+    p.fd = e->links[TRV_LINK_HEARTBEAT]->fd;
+    p.events = POLLIN;
+    assert_int_equal(poll(&p, 1, 5000), 1);
+    trv_edge_hear(e, 9302);
+    trv_edge_wait(e, TRV_LINK_HEARTBEAT);
+    assert_int_not_equal(trv_follow_first_day(e->follow), over);
+    trv_replica_state(e->replica, &s);
+    assert_true(s.agrees);
+
+    trv_edge_run(e, 300);
+    trv_replica_state(e->replica, &s);
+    assert_true(s.agrees);
+    assert_int_equal(
+              trv_follow_counts(e->follow)->merges[TRV_CAUSE_DIGEST], 0);
+}
+
+
 static void
 trv_follow_beats_while_it_forgets(void **state)
 {
@@ -257,7 +447,10 @@ main(void)
         TRV_TEST(trv_follow_gives_the_tail_its_time),
         TRV_TEST(trv_follow_measures),
         TRV_TEST(trv_follow_contact_is_when_it_asked),
+        TRV_TEST(trv_follow_contact_is_a_heartbeat_that_was_answered),
+        TRV_TEST(trv_follow_agrees_with_no_error),
         TRV_TEST(trv_follow_beats_while_it_forgets),
+        TRV_TEST(trv_follow_agrees_when_a_day_is_over),
     };
 
     return cmocka_run_group_tests_name("trv_follow_beat", tests,
