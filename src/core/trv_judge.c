@@ -13,10 +13,10 @@
  * the marks of the tail know the total of that moment.
  *
  * The log alone does not prove that we have everything up to a position: a
- * `merge` entry says that the set has grown by ids which no entry names, entries
- * before one that does not fit were missed, and a tail that has just been
- * connected may read another history than the one our replication id names.
- * Each puts the position in doubt until a heartbeat agrees.
+ * `merge` entry says that the set has grown by ids which no entry names, what
+ * was before an entry that does not fit was missed, and a tail that has just
+ * been connected may read another history than the one our replication id
+ * names.  Each puts the position in doubt until a heartbeat agrees.
  */
 
 #include <string.h>

@@ -523,7 +523,7 @@
       'src/core/trv_writer_take.c',
       'trv_writer_beat_set(r, now_ms);',
       '',
-      't/away.t' ],
+      'unit/trv_writer_take_test' ],
 
     [ 'a call before there is a writer is judged by what is old',
       'src/event/ngx_trv_set.c',
