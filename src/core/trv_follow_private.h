@@ -116,10 +116,8 @@ void trv_measure_clock(trv_follow_t *f, uint64_t now_ms);
 void trv_measure_policy(trv_follow_t *f);
 void trv_measure_delay(trv_follow_t *f, uint64_t entered_ms);
 
-/*
- * trv_follow_tail.c: the tail link, as the functions of these names in
- * trv_follow.h say; whether it is at another server than the heartbeat is.
- */
+/* trv_follow_tail.c: the tail link, as the functions of these names in
+   trv_follow.h say; whether it is at another server than the heartbeat is */
 trv_rc_e trv_follow_tail_next(trv_follow_t *f, const trv_command_t **command,
     uint32_t *timeout_ms);
 void trv_follow_tail_reply(trv_follow_t *f, struct redisReply *reply);

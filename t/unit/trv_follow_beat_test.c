@@ -341,7 +341,7 @@ trv_follow_agrees_when_a_day_is_over(void **state)
     redisReply    *reply;
     trv_digest_t   digest;
     struct pollfd  p;
-    const char    *argv[] = { "250", "0" };
+    const char    *argv[] = { "250", "0", "4000000000" };
 
     trv_replica_state_t  s;
 
