@@ -349,6 +349,11 @@ trv_follow_reply(trv_follow_t *f, trv_link_e link, struct redisReply *reply,
             trv_judge_agrees(f, false);
         }
 
+        if (asked == TRV_ASKED_ADOPT) {
+            f->merge_ms = now_ms + TRV_FOLLOW_BEAT_MS;
+            f->next_beat_ms = f->merge_ms;
+        }
+
         if (asked != TRV_ASKED_MERGE) {
             freeReplyObject(reply);
             return;

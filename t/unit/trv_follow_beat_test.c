@@ -329,6 +329,38 @@ trv_follow_agrees_with_no_error(void **state)
 }
 
 
+/* Redis is empty, and refuses to be filled */
+
+static void
+trv_follow_is_patient_with_a_full_redis(void **state)
+{
+    int          turns;
+    trv_edge_t  *e = &trv_edges[0];
+
+    (void) state;
+
+    trv_edge_open(e, "edge-1");
+    trv_edges_settle(e, 1, 0, 60, 10);
+
+    trv_redis_number("FLUSHALL");
+    trv_redis_number("CONFIG SET min-replicas-to-write 1");
+    memset(e->sent, 0, sizeof(e->sent));
+
+    for (turns = 0; turns < 500; turns++) {
+        trv_edge_turn(e);
+        e->ahead_ms += 10;
+        usleep(500);
+    }
+
+    assert_in_range(e->sent[TRV_SCRIPT_ADOPT], 2, 10);
+    assert_in_range(e->sent[TRV_SCRIPT_HEARTBEAT], 2, 20);
+
+    trv_redis_number("CONFIG SET min-replicas-to-write 0");
+    trv_edges_resettle(e, 1, 0, 60);
+}
+
+
+
 /* the day before yesterday is over: totals of before are of more days */
 
 static void
@@ -450,6 +482,7 @@ main(void)
         TRV_TEST(trv_follow_contact_is_a_heartbeat_that_was_answered),
         TRV_TEST(trv_follow_agrees_with_no_error),
         TRV_TEST(trv_follow_beats_while_it_forgets),
+        TRV_TEST(trv_follow_is_patient_with_a_full_redis),
         TRV_TEST(trv_follow_agrees_when_a_day_is_over),
     };
 
