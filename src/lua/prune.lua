@@ -43,7 +43,7 @@ for _, id in ipairs(over) do
   for _, key in ipairs(when_keys(whose[1] or '', whose[2] or '')) do
     redis.pcall('ZREM', key, id)
   end
-  if redis.call('HEXISTS', token_key(id), 'partner') == 1 then
+  if redis.call('HGET', token_key(id), 'partner') then
     -- the token may yet be registered with a later expiry
     redis.call('HSET', token_key(id), 'was_revoked', '1')
   end
