@@ -158,7 +158,7 @@ $astray->configure(set => 'prefix other;');
 $astray->reload;
 $astray->wait_ready;
 ok(wait_for(10, sub {
-    $astray->logged(qr/merged with Redis \(unborn/)
+    $astray->logged(qr/filled under another prefix than "other"/)
     && $astray->metric('contact_age_seconds') < 1;
 }), 'astray: agrees with that one');
 
