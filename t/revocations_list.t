@@ -200,6 +200,9 @@ sub kept { scalar map { @{ $redis->command('KEYS', "{partners}:$_") } }
                   qw(revocation:* when when:*) }
 
 cmp_ok(kept(), '>', 3000, 'much is kept');
+ok(wait_for(30, sub {
+    !grep { !defined $redis->command('ZSCORE', '{partners}:revoked', $_) } @gone
+}), 'what was taken out by hand is back');
 $redis->command('SAVE');
 $redis->kill_hard;
 $redis->{ahead} = 200 * $day;
