@@ -14,7 +14,7 @@ use Time::HiRes ();
 use TRV;
 
 my $redis = redis();
-my $edge = edge(redis => $redis, workers => 1, set => 'timeout 2s;');
+my $edge = edge(redis => $redis, workers => 1, set => 'timeout 5s;');
 $edge->wait_ready;
 
 my $now = time;
