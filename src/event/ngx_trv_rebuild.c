@@ -169,7 +169,7 @@ ngx_trv_rebuild_sync(ngx_trv_rebuild_t *rb)
     trv_replica_state(rb->replica, &state);
 
     rb->sync.fd = trv_writer_rebuild_table(rb->replica)->fd;
-    rb->sync.linger = 2 + state.bytes / NGX_TRV_REBUILD_UNMAP / 20;
+    rb->sync.linger = 5 + state.bytes / NGX_TRV_REBUILD_UNMAP / 10;
 
     rb->state = NGX_TRV_REBUILD_SYNC;
     ngx_trv_job_start(&rb->sync);
