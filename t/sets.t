@@ -146,4 +146,18 @@ ok(!$moved->logged(qr/Redis has set id/), 'the set id was that of the old one');
 ok($moved->reload, 'a reload with the same prefix');
 is($moved->get('/token-revoke/ready')->{status}, 200, 'is ready at once');
 
+
+# two nginx on one directory: who comes later says why it is not ready
+
+my $guest = edge(redis => $redis, node => 'guest', set => 'prefix c;',
+                 replica => $moved->{replica});
+ok(wait_for(20, sub { $guest->logged(qr/\[warn\].*is of another nginx/) }),
+   'the writer is of another nginx');
+is($guest->call(token()), 503, 'it cannot judge');
+is(scalar $moved->logged(qr/is of another nginx/), 0, 'the other one can');
+ok($moved->stop, 'the other one ends');
+$guest->wait_ready;
+is($guest->call(token()), 200, 'and the later one can judge');
+is($guest->call($new), 401, 'what it refuses is what is there');
+
 finish();

@@ -4,7 +4,8 @@
  * f->asked.  What comes next is decided anew after each reply, in the order of
  * trv_follow_heartbeat_next(): a report that is due, an unborn Redis, a merge,
  * the next heartbeat, and where none is due tries and minutes to tell of, and
- * forgetting.
+ * forgetting.  A daily merge, which nothing is amiss for, takes turns with the
+ * heartbeats that are due: contact does not end by it, however long it takes.
  *
  * The position in the control file is the promise "all up to here is in the
  * table".  It moves with the tail while nothing is amiss; from the moment that
@@ -35,6 +36,7 @@ static trv_rc_e trv_follow_heartbeat_next(trv_follow_t *f, uint64_t now_ms,
     const trv_command_t **command, uint32_t *timeout_ms);
 static bool trv_follow_spare_next(trv_follow_t *f, uint64_t now_ms);
 static void trv_follow_report_command(trv_follow_t *f, uint64_t now_ms);
+static void trv_follow_adopt_command(trv_follow_t *f);
 
 
 const char *
@@ -151,13 +153,7 @@ trv_follow_lost(trv_follow_t *f, trv_link_e link)
     f->hb_pending = false;
     f->adopt = false;
 
-    if (f->merging) {
-
-        /* the cause stands, so the next heartbeat begins anew */
-
-        trv_merge_stop(f->merge);
-        f->merging = false;
-    }
+    trv_follow_merge_stop(f);
 }
 
 
@@ -195,6 +191,8 @@ static trv_rc_e
 trv_follow_heartbeat_next(trv_follow_t *f, uint64_t now_ms,
     const trv_command_t **command, uint32_t *timeout_ms)
 {
+    bool  beat;
+
     if (f->asked != TRV_ASKED_NOTHING) {
         return TRV_AGAIN;
     }
@@ -210,22 +208,29 @@ trv_follow_heartbeat_next(trv_follow_t *f, uint64_t now_ms,
     }
 
     if (f->adopt) {
-        f->adopt = false;
+        trv_follow_adopt_command(f);
         f->asked = TRV_ASKED_ADOPT;
-        trv_words_begin(&f->words, TRV_SCRIPT_ADOPT);
-        trv_words_add_text(&f->words, f->fresh_set_id);
         return TRV_OK;
     }
 
     if (f->merging || trv_follow_merge_start(f, now_ms)) {
-        f->doubt_asked |= trv_merge_heartbeat(f->merge) == NULL;
+        beat = f->cause == TRV_CAUSE_DAILY && trv_writer_scanned(f->replica)
+               && now_ms >= f->next_beat_ms;
 
-        if (trv_merge_next(f->merge, command) != TRV_OK) {
+        if (!(beat && f->merge_asked)
+            && trv_merge_next(f->merge, command) == TRV_OK)
+        {
+            f->doubt_merged |= trv_merge_heartbeat(f->merge) == NULL;
+            f->merge_asked = true;
+            f->asked = TRV_ASKED_MERGE;
+            return TRV_OK;
+        }
+
+        if (!beat) {
             return TRV_AGAIN;
         }
 
-        f->asked = TRV_ASKED_MERGE;
-        return TRV_OK;
+        f->merge_asked = false;
     }
 
     if (!trv_writer_scanned(f->replica)) {
@@ -320,6 +325,26 @@ trv_follow_report_command(trv_follow_t *f, uint64_t now_ms)
 
     f->report = false;
     f->report_ms = now_ms;
+}
+
+
+/* with the turn to give: others must not be ready with what is there so far */
+
+static void
+trv_follow_adopt_command(trv_follow_t *f)
+{
+    bool          gives;
+    trv_digest_t  total;
+
+    trv_writer_total(f->replica, f->hb.first_day, &total);
+    gives = trv_replica_ready(f->replica) && total.count > 0;
+
+    trv_words_begin(&f->words, TRV_SCRIPT_ADOPT);
+    trv_words_add_text(&f->words, f->fresh_set_id);
+    trv_words_add_text(&f->words, gives ? f->edge : "");
+    trv_words_add_number(&f->words, TRV_MERGE_TURN_MS);
+
+    f->adopt = false;
 }
 
 
@@ -420,7 +445,6 @@ trv_follow_work(trv_follow_t *f, size_t n, uint64_t now_ms)
 
     if (!f->merging && !trv_writer_scanned(f->replica)) {
         trv_writer_scan(f->replica, n);
-        trv_tail_marks_reset(&f->tail);
         return TRV_AGAIN;
     }
 

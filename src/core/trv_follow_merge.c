@@ -22,7 +22,8 @@
 
 
 static void trv_follow_merge_begun(trv_follow_t *f);
-static const trv_position_t *trv_follow_merge_position(trv_follow_t *f);
+static const trv_position_t *trv_follow_merge_position(trv_follow_t *f,
+    const trv_position_t *last);
 static void trv_follow_merge_say(trv_follow_t *f);
 
 
@@ -61,7 +62,9 @@ trv_follow_merge_start(trv_follow_t *f, uint64_t now_ms)
     }
 
     f->merging = true;
+    f->merge_asked = false;
     f->hb_pending = false;
+    trv_tail_marks_reset(&f->tail);      /* all is counted anew */
     f->counts.merges[f->cause]++;
 
     return true;
@@ -131,8 +134,24 @@ trv_follow_merge_begun(trv_follow_t *f)
 
 
 void
+trv_follow_merge_stop(trv_follow_t *f)
+{
+    if (f->merging) {
+        trv_merge_stop(f->merge);
+        f->merging = false;
+    }
+}
+
+
+void
 trv_follow_merge_done(trv_follow_t *f, uint64_t now_ms)
 {
+    const trv_heartbeat_t  *hb;
+
+    /* f->hb may be a later one, and of that the merge knows nothing */
+
+    hb = trv_merge_heartbeat(f->merge);
+
     trv_follow_merge_say(f);
 
     if (f->scrub) {
@@ -143,11 +162,13 @@ trv_follow_merge_done(trv_follow_t *f, uint64_t now_ms)
         trv_writer_daily_set(f->replica, now_ms);
     }
 
-    trv_writer_set_id_set(f->replica, f->hb.set_id);
-    trv_writer_repl_id_set(f->replica, f->hb.repl_id);
-    trv_writer_position_set(f->replica, trv_follow_merge_position(f));
+    trv_writer_set_id_set(f->replica, hb->set_id);
+    trv_writer_repl_id_set(f->replica, hb->repl_id);
+    trv_writer_position_set(f->replica,
+                            trv_follow_merge_position(f, &hb->last));
 
     f->merging = false;
+    f->hb_pending = false;
     f->retry_ms = 0;
     f->known = true;
     f->cause = TRV_CAUSE_NONE;
@@ -172,13 +193,12 @@ trv_follow_merge_done(trv_follow_t *f, uint64_t now_ms)
 /* up to where all is here: a merge of another edge may have ended meanwhile */
 
 static const trv_position_t *
-trv_follow_merge_position(trv_follow_t *f)
+trv_follow_merge_position(trv_follow_t *f, const trv_position_t *last)
 {
     if (f->doubted
-        && (!f->doubt_asked
-            || trv_position_cmp(&f->doubt, &f->hb.last) > 0))
+        && (!f->doubt_merged || trv_position_cmp(&f->doubt, last) > 0))
     {
-        return &f->hb.last;
+        return last;
     }
 
     f->doubted = false;

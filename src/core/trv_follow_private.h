@@ -58,7 +58,8 @@ struct trv_follow_s {
     uint64_t              heard_ms;              /* from the master, or begun */
     bool                  doubted;               /* whether more can be one */
     bool                  doubt_asked;           /* a heartbeat left since, */
-    bool                  doubt_answered;        /* and hb is its answer */
+    bool                  doubt_answered;        /* and hb is its answer, */
+    bool                  doubt_merged;          /* a merge asked since */
     trv_position_t        doubt;                 /* settled from here on */
 
     trv_asked_e           asked;
@@ -100,6 +101,7 @@ struct trv_follow_s {
     uint64_t              flush_ms;              /* the last one */
     trv_telling_t         telling;
     bool                  merging;
+    bool                  merge_asked;           /* since the last heartbeat */
     bool                  scrub;                 /* the merge under way */
 
     uint64_t              now_ms;                /* of the last call */
@@ -130,6 +132,7 @@ bool trv_follow_merge_start(trv_follow_t *f, uint64_t now_ms);
 void trv_follow_merge_reply(trv_follow_t *f, struct redisReply *reply,
     uint64_t now_ms);
 void trv_follow_merge_done(trv_follow_t *f, uint64_t now_ms);
+void trv_follow_merge_stop(trv_follow_t *f);     /* the cause stands */
 void trv_follow_merge_failed(trv_follow_t *f, uint64_t now_ms);
 
 /* a merge is due; the first cause that is evidence stays */

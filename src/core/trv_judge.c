@@ -79,6 +79,7 @@ trv_judge_heartbeat(trv_follow_t *f, const struct redisReply *reply,
 
     if (f->hb.set_id[0] == '\0') {
         trv_judge_agrees(f, false);
+        trv_follow_merge_stop(f);
 
         if (!trv_judge_unborn(f, now_ms)) {
             return;
@@ -91,11 +92,12 @@ trv_judge_heartbeat(trv_follow_t *f, const struct redisReply *reply,
 
     if (cause != TRV_CAUSE_NONE) {
         trv_judge_agrees(f, false);
+        trv_follow_merge_stop(f);
         trv_follow_due(f, cause);
         return;
     }
 
-    f->hb_pending = f->cause == TRV_CAUSE_NONE;
+    f->hb_pending = f->cause == TRV_CAUSE_NONE || f->cause == TRV_CAUSE_DAILY;
 
     if (!was_pending) {
         f->hb_pending_ms = f->hb_sent_ms;
@@ -236,7 +238,10 @@ trv_judge_compare(trv_follow_t *f)
     }
 
     trv_judge_agrees(f, false);
-    trv_follow_due(f, fits ? TRV_CAUSE_DIGEST : TRV_CAUSE_COUNT);
+
+    if (!f->merging) {                   /* what that changes it puts right */
+        trv_follow_due(f, fits ? TRV_CAUSE_DIGEST : TRV_CAUSE_COUNT);
+    }
 }
 
 
@@ -244,6 +249,11 @@ void
 trv_judge_mark(trv_follow_t *f)
 {
     trv_digest_t  total;
+
+    if (!trv_writer_scanned(f->replica)) {
+        trv_tail_marks_reset(&f->tail);          /* half a total */
+        return;
+    }
 
     trv_writer_total(f->replica, f->hb.first_day, &total);
     trv_tail_mark(&f->tail, &total);
@@ -268,6 +278,7 @@ trv_judge_doubt(trv_follow_t *f, const trv_position_t *position)
     f->doubted = true;
     f->doubt_asked = false;
     f->doubt_answered = false;
+    f->doubt_merged = false;
     f->doubt = *position;
 
     f->next_beat_ms = 0;

@@ -88,6 +88,7 @@ typedef struct {
                                     entries are known to be all there */
     bool            away;        /* is filled, but no writer was there for
                                     a while: not ready before it has merged */
+    bool            foreign;     /* is of another prefix still: the same */
     bool            full;        /* no room and none to be had */
     bool            agrees;      /* total digest was equal at last compare */
     uint64_t        contact_ms;  /* CLOCK_MONOTONIC of this boot; 0: never */

@@ -38,7 +38,9 @@ trv_replica_state(const trv_replica_t *r, trv_replica_state_t *state)
         return;
     }
 
-    if (trv_replica_ours(r)) {
+    state->foreign = !trv_replica_ours(r);
+
+    if (!state->foreign) {
         trv_replica_state_redis(control, state);
     }
 

@@ -404,25 +404,37 @@ ngx_trv_set_refresh(ngx_trv_set_t *set)
 }
 
 
-/* a stopped writer still holds the lock: the others can only say so */
+/*
+ * A stopped writer still holds the lock, and so does one of another nginx that
+ * has another prefix: the others can only say so.
+ */
 
 static void
 ngx_trv_set_watch(ngx_trv_set_t *set, const trv_replica_state_t *state)
 {
-    ngx_uint_t  stuck;
+    const char  *watched;
 
-    stuck = state->beat_ms && !ngx_trv_set_written(state);
+    watched = NULL;
 
-    if (stuck == set->stuck) {
+    if (state->beat_ms && !ngx_trv_set_written(state)) {
+        watched = "the writer has made no progress for 5 seconds";
+
+    } else if (state->foreign && !ngx_exiting
+               && ngx_current_msec - set->started > NGX_TRV_SET_STUCK_MS)
+    {
+        watched = "the writer is of another nginx, with another prefix: not "
+                  "ready";
+    }
+
+    if (watched == set->watched) {
         return;
     }
 
-    set->stuck = stuck;
+    set->watched = watched;
 
-    ngx_log_error((stuck ? NGX_LOG_WARN : NGX_LOG_NOTICE), set->log, 0,
+    ngx_log_error((watched ? NGX_LOG_WARN : NGX_LOG_NOTICE), set->log, 0,
                   "token revocation set \"%V\": %s", &set->name,
-                  stuck ? "the writer has made no progress for 5 seconds"
-                        : "the writer goes on");
+                  watched ? watched : "the writer goes on");
 }
 
 

@@ -62,7 +62,7 @@ typedef struct {
     trv_table_t            retired;      /* not in force, being unmapped */
     unsigned               starting:1;   /* nobody has looked yet whether this
                                             edge was away */
-    unsigned               stuck:1;      /* said that the writer is */
+    const char            *watched;      /* said of the writer */
     unsigned               failing:1;    /* said that the replica is */
 } ngx_trv_set_t;
 

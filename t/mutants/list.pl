@@ -35,6 +35,42 @@
       ')',
       'unit/trv_follow_merge_test' ],
 
+    [ 'an edge that was away is ready before another one gives',
+      'src/lua/adopt.lua',
+      "if ARGV[2] ~= '' and",
+      'if false and',
+      'unit/trv_follow_merge_test' ],
+
+    [ 'who has nothing to give has the turn to give',
+      'src/core/trv_follow.c',
+      'gives ? f->edge : ""',
+      'gives ? f->edge : f->edge',
+      'unit/trv_follow_merge_test' ],
+
+    [ 'a daily merge holds up heartbeats',
+      'src/core/trv_follow.c',
+      'beat = f->cause == TRV_CAUSE_DAILY &&',
+      'beat = f->cause == TRV_CAUSE_NONE &&',
+      'unit/trv_follow_daily_test' ],
+
+    [ 'heartbeats hold up a daily merge',
+      'src/core/trv_follow.c',
+      '!(beat && f->merge_asked)',
+      '!beat',
+      'unit/trv_follow_daily_test' ],
+
+    [ 'a daily merge goes on though Redis has another set',
+      'src/core/trv_judge.c',
+      "trv_follow_merge_stop(f);\n        trv_follow_due(f, cause);",
+      'trv_follow_due(f, cause);',
+      'unit/trv_follow_daily_test' ],
+
+    [ 'a heartbeat promises what a daily merge has not read',
+      'src/core/trv_follow.c',
+      'f->doubt_merged |= trv_merge_heartbeat(f->merge) == NULL;',
+      'f->doubt_merged = true;',
+      'unit/trv_follow_daily_test' ],
+
     [ 'a daily merge that fails is thought to be due for a difference',
       'src/core/trv_follow_merge.c',
       "f->cause = TRV_CAUSE_NONE;\n        f->daily_ms",

@@ -314,7 +314,7 @@ trv_follow_is_current_though_redis_takes_no_writes(void **state)
 
     trv_redis_number("CONFIG SET min-replicas-to-write 0");
     trv_edge_until_sent(e, TRV_SCRIPT_DIGESTS);
-    trv_edge_until_contact(e);
+    trv_edge_run(e, 100);
     assert_non_null(strstr(e->notes, "merged with Redis (daily"));
 }
 
@@ -524,6 +524,18 @@ trv_follow_that_was_away_waits_for_those_that_know(void **state)
 
     assert_true(trv_edge_has(&e[1], 40000, 40010));
     trv_edges_resettle(e, 2, 20000, 26000);
+
+    /* another one has only begun to fill it */
+
+    trv_edge_close(&e[1]);
+    (void) trv_redis_number("FLUSHALL");
+    trv_edge_until_sent(&e[0], TRV_SCRIPT_ADOPT);
+    trv_edge_open_away(&e[1], "edge-1");
+    trv_edge_until_sent(&e[1], TRV_SCRIPT_DIGESTS);
+    trv_edge_until_sent(&e[1], TRV_SCRIPT_DIGESTS);
+    assert_false(trv_replica_ready(e[1].replica));
+    trv_edges_resettle(e, 2, 20000, 26000);
+    assert_true(trv_replica_ready(e[1].replica));
 
     /* it is another one's turn to give */
 
