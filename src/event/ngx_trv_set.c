@@ -53,9 +53,9 @@ ngx_trv_set_init_process(ngx_trv_set_t *set, ngx_cycle_t *cycle)
 
     ngx_trv_watch_init(&set->watch, set->replica, cycle->log);
 
+    set->started = ngx_current_msec;
     ngx_trv_set_refresh(set);
 
-    set->started = ngx_current_msec;
     set->starting = 1;
     ngx_trv_set_starting(set);
 

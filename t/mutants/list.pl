@@ -66,9 +66,9 @@
       'unit/trv_follow_daily_test' ],
 
     [ 'a heartbeat promises what a daily merge has not read',
-      'src/core/trv_follow.c',
-      'f->doubt_merged |= trv_merge_heartbeat(f->merge) == NULL;',
-      'f->doubt_merged = true;',
+      'src/core/trv_follow_merge.c',
+      'hb = trv_merge_heartbeat(f->merge);',
+      'hb = &f->hb;',
       'unit/trv_follow_daily_test' ],
 
     [ 'a daily merge that fails is thought to be due for a difference',
@@ -548,6 +548,12 @@
       '|| (tail != TRV_OK && trv_writer_scanned(f->replica)))',
       '|| tail != TRV_OK)',
       'unit/trv_follow_merge_test' ],
+
+    [ 'nobody says that a directory is kept under another prefix',
+      'src/event/ngx_trv_set.c',
+      'state->foreign && !ngx_exiting',
+      '0 && !ngx_exiting',
+      't/sets.t' ],
 
     [ 'an edge that was away is ready at once',
       'src/core/trv_writer_take.c',
