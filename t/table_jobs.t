@@ -17,7 +17,8 @@ use TRV;
 my $ONCE = 1000;                        # ids a call
 
 my $redis = redis();
-my $edge = edge(redis => $redis, workers => 2);
+my $edge = edge(redis => $redis, workers => 2,
+                main => 'worker_cpu_affinity 01;');
 my ($good, $bad) = (token(), token());
 my $last_id = 0;
 
@@ -47,6 +48,8 @@ sub threads {
            $edge->workers;
 }
 
+sub cpus { slurp("/proc/$_[0]/status") =~ /^Cpus_allowed_list:\s+(\S+)/m; $1 }
+
 sub rebuilds { scalar $edge->logged(qr/table \d+ is in force/) }
 
 
@@ -66,6 +69,9 @@ my %open = map { (readlink($_) || '') => 1 } glob "/proc/$jobs[0]/fd/*";
 delete $open{$_} for '', '/dev/null', $edge->{log};
 is_deeply([ grep { m{^socket|/writer|/control|pipe} } keys %open ], [],
           'it holds nothing that is not its own');
+
+is(cpus(($edge->workers)[0]), '0', 'a worker is bound to a CPU');
+is(cpus($jobs[0]), cpus($edge->{pid}), 'the child is not');
 
 is($edge->call($bad), 401, 'refused');
 is($edge->call($good), 200, 'passed');

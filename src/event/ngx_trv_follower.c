@@ -28,7 +28,7 @@ struct ngx_trv_follower_s {
     ngx_trv_follower_link_t   links[TRV_LINK_N];
     ngx_trv_source_t          source;    /* of the tail */
     ngx_event_t               timer;     /* cancelable */
-    ngx_event_t               work;      /* posted: once in a turn */
+    ngx_event_t               work;      /* posted */
     ngx_msec_t                beat;      /* the last one */
     trv_follow_counts_t       counted;   /* in the stats already */
     unsigned                  waiting:1; /* for room in the table */
@@ -372,9 +372,13 @@ ngx_trv_follower_reply(void *data, struct redisReply *reply, ngx_uint_t sent)
     trv_follow_reply(fl->follow, link->which, reply,
                      ngx_trv_follower_clock_ms());
 
-    /* in this turn of the loop already: what was revoked is to be refused */
+    /* at once: what was revoked is to be refused, and somebody waits for it */
 
-    ngx_post_event(&fl->work, &ngx_posted_events);
+    if (fl->work.posted) {
+        ngx_delete_posted_event(&fl->work);
+    }
+
+    ngx_trv_follower_work_handler(&fl->work);
 }
 
 

@@ -15,6 +15,7 @@
 static ngx_int_t ngx_trv_job_fork(ngx_trv_job_t *job);
 static void ngx_trv_job_child(ngx_trv_job_t *job, int result);
 static void ngx_trv_job_close(unsigned first, unsigned last);
+static void ngx_trv_job_make_way(void);
 static void ngx_trv_job_handler(ngx_event_t *ev);
 
 
@@ -115,12 +116,7 @@ ngx_trv_job_child(ngx_trv_job_t *job, int result)
     (void) signal(SIGTERM, SIG_DFL);
     (void) signal(SIGQUIT, SIG_DFL);
 
-    /*
-     * It may be bound to the CPU of the worker, which comes first, but has to
-     * get on while that is busy: about a quarter.
-     */
-
-    (void) setpriority(PRIO_PROCESS, 0, NGX_TRV_JOB_NICE);
+    ngx_trv_job_make_way();
 
     ngx_setproctitle("token revocation job");
 
@@ -155,6 +151,28 @@ ngx_trv_job_close(unsigned first, unsigned last)
     for ( /* void */ ; first <= last && (long) first < n; first++) {
         (void) close((int) first);
     }
+}
+
+
+/*
+ * worker_cpu_affinity is of workers: it goes where the master may, as other
+ * processes of nginx that are none.  Where that is the CPU of the worker all
+ * the same, the worker comes first, but this has to get on while that is busy:
+ * about a quarter.
+ */
+
+static void
+ngx_trv_job_make_way(void)
+{
+#if (NGX_HAVE_SCHED_SETAFFINITY)
+    cpu_set_t  cpus;
+
+    if (sched_getaffinity(ngx_parent, sizeof(cpu_set_t), &cpus) == 0) {
+        (void) sched_setaffinity(0, sizeof(cpu_set_t), &cpus);
+    }
+#endif
+
+    (void) setpriority(PRIO_PROCESS, 0, NGX_TRV_JOB_NICE);
 }
 
 

@@ -555,6 +555,12 @@
       '0 && !ngx_exiting',
       't/sets.t' ],
 
+    [ 'who makes a table is bound to the CPU of its worker',
+      'src/event/ngx_trv_job.c',
+      '(void) sched_setaffinity(',
+      '(void) sched_getaffinity(',
+      't/table_jobs.t' ],
+
     [ 'an edge that was away is ready at once',
       'src/core/trv_writer_take.c',
       'trv_control_set(&control->filled, TRV_CONTROL_AWAY);',
