@@ -64,8 +64,8 @@ sub held {
 sub handler_times {
     my ($edge) = @_;
     my %seen;
-    @seen{qw(calls p50 p99 p999 longest stalls)} = split ' ',
-                                                  $edge->get('/probe')->{body};
+    @seen{qw(calls p50 p99 p999 longest stalls busy)}
+        = split ' ', $edge->get('/probe')->{body};
     return \%seen;
 }
 
@@ -294,5 +294,6 @@ $edge->stop;
 $redis->stop;
 table(@grown);
 
-note(sprintf '- in the handler: %d calls, the longest %s us by the clock, %d above 1 ms',
-     $times->{calls}, us($times->{longest}), $times->{stalls});
+note(sprintf '- in the handler: %d calls, the longest %s us by the clock, %d above 1 ms,'
+             . ' %d of them with the CPU all the time',
+     $times->{calls}, us($times->{longest}), @$times{qw(stalls busy)});

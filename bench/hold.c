@@ -44,6 +44,13 @@ bench_hold_init(void)
 }
 
 
+uint64_t
+bench_turn_cpu(void)
+{
+    return bench_ns(CLOCK_THREAD_CPUTIME_ID) - bench_cpu;
+}
+
+
 static void
 bench_longest(volatile uint64_t *word, uint64_t ns)
 {
@@ -60,7 +67,7 @@ epoll_wait(int fd, struct epoll_event *events, int n, int timeout)
     uint64_t  cpu;
 
     if (bench_words && bench_wall) {
-        cpu = bench_ns(CLOCK_THREAD_CPUTIME_ID) - bench_cpu;
+        cpu = bench_turn_cpu();
 
         bench_words[0]++;
         bench_longest(&bench_words[1], bench_ns(CLOCK_MONOTONIC) - bench_wall);

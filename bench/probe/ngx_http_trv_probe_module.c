@@ -5,8 +5,10 @@
  *
  *     location = /probe { trv_probe; }
  *
- * answers with "calls p50 p99 p99.9 longest stalls", nanoseconds in this worker
- * since the last time it was asked; a stall is a call of more than 1 ms.
+ * answers with "calls p50 p99 p99.9 longest stalls busy", nanoseconds in this
+ * worker since the last time it was asked; a stall is a call of more than 1 ms,
+ * and busy are those in which the worker had its CPU all the time, or may have:
+ * in whose turn of the event loop it has used as much (hold.c).
  */
 
 #include <ngx_config.h>
@@ -23,6 +25,9 @@
 /* of the module that is loaded before this one */
 ngx_int_t ngx_http_trv_access_handler(ngx_http_request_t *r);
 
+/* of hold.c: nanoseconds of CPU since the turn began */
+uint64_t bench_turn_cpu(void);
+
 static ngx_int_t ngx_http_trv_probe_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_trv_probe_answer(ngx_http_request_t *r);
 static double ngx_http_trv_probe_share(double share);
@@ -36,6 +41,7 @@ static uint64_t         ngx_http_trv_probe_counts[NGX_HTTP_TRV_PROBE_STEPS + 1];
 static uint64_t         ngx_http_trv_probe_calls;
 static uint64_t         ngx_http_trv_probe_longest;      /* cycles */
 static uint64_t         ngx_http_trv_probe_stalls;
+static uint64_t         ngx_http_trv_probe_busy;
 static uint64_t         ngx_http_trv_probe_begin;
 static struct timespec  ngx_http_trv_probe_begin_time;
 static double           ngx_http_trv_probe_ns;           /* of a cycle, 0: it
@@ -106,7 +112,11 @@ ngx_http_trv_probe_handler(ngx_http_request_t *r)
     ngx_http_trv_probe_counts[ngx_min(cycles / NGX_HTTP_TRV_PROBE_STEP,
                                       NGX_HTTP_TRV_PROBE_STEPS)]++;
     ngx_http_trv_probe_longest = ngx_max(ngx_http_trv_probe_longest, cycles);
-    ngx_http_trv_probe_stalls += (cycles * ngx_http_trv_probe_ns > 1e6);
+
+    if (cycles * ngx_http_trv_probe_ns > 1e6) {
+        ngx_http_trv_probe_stalls++;
+        ngx_http_trv_probe_busy += (bench_turn_cpu() > 1000000);
+    }
 
     return rc;
 }
@@ -130,14 +140,15 @@ ngx_http_trv_probe_answer(ngx_http_request_t *r)
         / (__rdtsc() - ngx_http_trv_probe_begin);
 
     answer.data = text;
-    answer.len = ngx_sprintf(text, "%uL %.0f %.0f %.0f %.0f %uL\n",
+    answer.len = ngx_sprintf(text, "%uL %.0f %.0f %.0f %.0f %uL %uL\n",
                              ngx_http_trv_probe_calls,
                              ngx_http_trv_probe_share(0.5),
                              ngx_http_trv_probe_share(0.99),
                              ngx_http_trv_probe_share(0.999),
                              ngx_http_trv_probe_longest
                              * ngx_http_trv_probe_ns,
-                             ngx_http_trv_probe_stalls)
+                             ngx_http_trv_probe_stalls,
+                             ngx_http_trv_probe_busy)
                  - text;
 
     ngx_memzero(&cv, sizeof(ngx_http_complex_value_t));
@@ -146,6 +157,7 @@ ngx_http_trv_probe_answer(ngx_http_request_t *r)
     ngx_http_trv_probe_calls = 0;
     ngx_http_trv_probe_longest = 0;
     ngx_http_trv_probe_stalls = 0;
+    ngx_http_trv_probe_busy = 0;
     ngx_memzero(ngx_http_trv_probe_counts, sizeof(ngx_http_trv_probe_counts));
 
     return ngx_http_send_response(r, NGX_HTTP_OK, &type, &cv);
