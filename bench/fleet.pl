@@ -118,7 +118,7 @@ sub bulk {
     my (@force, @all);
     while (@pids) {
         sleep 0.1;
-        my $entries = $edges[0]->state->{entries};
+        my $entries = $edges[0]->metric('entries');
         my @bytes = sort { $a <=> $b } map { -s || () }
                     glob "$edges[0]{replica}/table.*";
         if ($entries > $CALLS * $IDS / 10 && @bytes) {
