@@ -1,7 +1,5 @@
 
-/*
- * The follower's state, shared by trv_follow*.c, trv_measure.c and trv_judge.c.
- */
+/* the follower's state, of trv_follow*.c, trv_measure.c and trv_judge.c */
 
 #ifndef TRV_FOLLOW_PRIVATE_H
 #define TRV_FOLLOW_PRIVATE_H

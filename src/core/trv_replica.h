@@ -84,8 +84,7 @@ trv_rc_e trv_replica_retired(trv_replica_t *r, trv_table_t *t);
  * another prefix it says nothing of Redis.
  */
 typedef struct {
-    bool            filled;      /* was merged with Redis once, and its
-                                    entries are known to be all there */
+    bool            filled;      /* was merged with Redis, all is there */
     bool            away;        /* is filled, but no writer was there for
                                     a while: not ready before it has merged */
     bool            foreign;     /* is of another prefix still: the same */

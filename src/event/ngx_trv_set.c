@@ -412,29 +412,39 @@ ngx_trv_set_refresh(ngx_trv_set_t *set)
 static void
 ngx_trv_set_watch(ngx_trv_set_t *set, const trv_replica_state_t *state)
 {
-    const char  *watched;
+    ngx_uint_t  writer;
 
-    watched = NULL;
+    enum {
+        well = 0,
+        stuck,
+        foreign
+    };
+
+    writer = well;
 
     if (state->beat_ms && !ngx_trv_set_written(state)) {
-        watched = "the writer has made no progress for 5 seconds";
+        writer = stuck;
 
     } else if (state->foreign && !ngx_exiting
                && ngx_current_msec - set->started > NGX_TRV_SET_STUCK_MS)
     {
-        watched = "the writer is of another nginx, with another prefix: not "
-                  "ready";
+        writer = foreign;
     }
 
-    if (watched == set->watched) {
+    if (writer == set->writer) {
         return;
     }
 
-    set->watched = watched;
+    set->writer = writer;
 
-    ngx_log_error((watched ? NGX_LOG_WARN : NGX_LOG_NOTICE), set->log, 0,
+    ngx_log_error((writer == well ? NGX_LOG_NOTICE : NGX_LOG_WARN), set->log, 0,
                   "token revocation set \"%V\": %s", &set->name,
-                  watched ? watched : "the writer goes on");
+                  writer == stuck
+                  ? "the writer has made no progress for 5 seconds"
+                  : writer == foreign
+                  ? "the writer is of another nginx, with another prefix: "
+                    "not ready"
+                  : "the writer goes on");
 }
 
 

@@ -62,7 +62,7 @@ typedef struct {
     trv_table_t            retired;      /* not in force, being unmapped */
     unsigned               starting:1;   /* nobody has looked yet whether this
                                             edge was away */
-    const char            *watched;      /* said of the writer */
+    ngx_uint_t             writer;       /* what was said of it */
     unsigned               failing:1;    /* said that the replica is */
 } ngx_trv_set_t;
 
