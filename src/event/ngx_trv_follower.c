@@ -8,7 +8,7 @@
 
 
 #define NGX_TRV_FOLLOWER_BEAT_MS   1000
-#define NGX_TRV_FOLLOWER_QUANTUM   4     /* ids: 0.1 ms on fresh pages */
+#define NGX_TRV_FOLLOWER_QUANTUM   4     /* ids: up to 0.5 ms on fresh pages */
 #define NGX_TRV_FOLLOWER_SLICE_NS  250000    /* of a turn of the event loop */
 #define NGX_TRV_FOLLOWER_FULL_MS   20    /* between looks for room */
 #define NGX_TRV_FOLLOWER_LAST_BATCHES  20

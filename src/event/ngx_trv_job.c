@@ -155,10 +155,9 @@ ngx_trv_job_close(unsigned first, unsigned last)
 
 
 /*
- * worker_cpu_affinity is of workers: it goes where the master may, as other
- * processes of nginx that are none.  Where that is the CPU of the worker all
- * the same, the worker comes first, but this has to get on while that is busy:
- * about a quarter.
+ * worker_cpu_affinity is of workers: like nginx' cache manager it goes where
+ * the master may.  On the CPU of the worker that comes first, but this has to
+ * get on while that is busy: about a quarter.
  */
 
 static void
