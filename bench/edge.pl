@@ -236,7 +236,7 @@ table(@reload);
 
 heading('Growth under load');
 @grown = [ 'server', 's', 'calls', 'failed', 'p99 us', 'longest turn ms (of CPU)',
-           'turns above 2 ms of CPU' ];
+           'turns above 2 ms of CPU', 'taken by the host, % of a CPU' ];
 
 my $size = $SIZES[-1];
 
@@ -249,7 +249,7 @@ sub filled {
     sleep 1;
     held($server);
 
-    my $began = time;
+    my ($began, $stolen) = (time, stolen());
     my $pid = fork // die "fork: $!\n";
     if ($pid == 0) {
         load_redis($redis, $n, $LEN);
@@ -259,6 +259,7 @@ sub filled {
     wait_for($FILL_SEC, $until)
         or note("- $title: not all of it within $FILL_SEC s");
     my $took = time - $began;
+    $stolen = stolen() - $stolen;
     my ($wall, $cpu, $long, $turns) = held($server);
     waitpid $pid, 0;
 
@@ -266,7 +267,8 @@ sub filled {
     my $seen = load_end($load);
 
     return [ $title, sprintf('%.0f', $took), @$seen{qw(calls failed p99)},
-             "$wall ($cpu)", "$long of $turns" ];
+             "$wall ($cpu)", "$long of $turns",
+             sprintf('%.1f', 100 * $stolen / $took) ];
 }
 
 # what this machine does to any event loop meanwhile

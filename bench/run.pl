@@ -31,17 +31,24 @@ my @PARTS = (
         qw(contest.pl calls.pl edge.pl fleet.pl)
 );
 
-my @times = [ 'part', 'minutes' ];
-my $began = time;
+my @times = [ 'part', 'minutes', 'taken by the host, % of a CPU' ];
+my @began = (time, stolen());
+
+sub took {
+    my ($title, $from, $stolen) = @_;
+    my $took = time - $from;
+    return [ $title, sprintf('%.1f', $took / 60),
+             sprintf('%.1f', 100 * (stolen() - $stolen) / $took) ];
+}
 
 for (@PARTS) {
     my ($title, @command) = @$_;
-    my $from = time;
+    my @from = (time, stolen());
 
     heading($title) unless $title =~ m{/};
     system(@command) == 0 or exit 1;
-    push @times, [ $title, sprintf '%.1f', (time - $from) / 60 ];
+    push @times, took($title, @from);
 }
 
 heading('How long it took');
-table(@times, [ 'all of it', sprintf '%.1f', (time - $began) / 60 ]);
+table(@times, took('all of it', @began));

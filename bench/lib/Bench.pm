@@ -9,6 +9,7 @@ use warnings;
 use Exporter 'import';
 use FindBin;
 use IO::Select;
+use POSIX ();
 use Time::HiRes qw(time sleep);
 
 use lib "$FindBin::Bin/../t/lib";
@@ -16,7 +17,7 @@ use TRV;
 
 alarm 0;                         # which ends tests that take too long
 
-our @EXPORT = qw(quick sizes program capture shell pin cpu_ns
+our @EXPORT = qw(quick sizes program capture shell pin cpu_ns stolen
                  median lowest highest spread table heading note
                  tokens load_redis
                  load_start load_turn load_interrupt load_end);
@@ -83,6 +84,13 @@ sub cpu_ns {
     return $ns if $ns;
     my @stat = split ' ', slurp("/proc/$pid/stat") =~ s/.*\)//r;
     return ($stat[11] + $stat[12]) * 1e7;
+}
+
+
+# seconds that the host has taken from the CPUs of this machine so far
+sub stolen {
+    my ($ticks) = slurp('/proc/stat') =~ /^cpu +(?:\d+ +){7}(\d+)/;
+    return $ticks / POSIX::sysconf(POSIX::_SC_CLK_TCK());
 }
 
 
