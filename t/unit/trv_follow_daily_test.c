@@ -93,8 +93,8 @@ trv_follow_beats_during_a_daily_merge(void **state)
 static void
 trv_follow_finds_another_set_during_a_daily_merge(void **state)
 {
-    trv_edge_t                 *e = &trv_edges[0];
-    const char                 *note;
+    const char  *note;
+    trv_edge_t  *e = &trv_edges[0];
 
     (void) state;
 
@@ -152,8 +152,6 @@ trv_follow_promises_nothing_it_lacks_in_a_daily_merge(void **state)
                                         reply->element[0]->element[0]->len,
                                         &last), TRV_OK);
     freeReplyObject(reply);
-
-    e[0].sent[TRV_SCRIPT_HEARTBEAT] = 0;
 
     for (turns = 0; turns < 3000; turns++) {
         trv_edge_run(&e[0], 1);
