@@ -2,10 +2,11 @@
 /*
  * On the heartbeat link one command is in flight at a time; what it is, is
  * f->asked.  What comes next is decided anew after each reply, in the order of
- * trv_follow_heartbeat_next(): a report that is due, an unborn Redis, a merge,
- * the next heartbeat, and where none is due tries and minutes to tell of, and
- * forgetting.  A daily merge, which nothing is amiss for, takes turns with the
- * heartbeats that are due: contact does not end by it, however long it takes.
+ * trv_follow_heartbeat_next(): a report that is due, but not behind another one
+ * if there is anything else; an unborn Redis, a merge, the next heartbeat, and
+ * where none is due tries and minutes to tell of, and forgetting.  A daily
+ * merge, which nothing is amiss for, takes turns with the heartbeats that are
+ * due: contact does not end by it, however long it takes.
  *
  * The position in the control file is the promise "all up to here is in the
  * table".  It moves with the tail while nothing is amiss; from the moment that
@@ -34,6 +35,9 @@
 
 static trv_rc_e trv_follow_heartbeat_next(trv_follow_t *f, uint64_t now_ms,
     const trv_command_t **command, uint32_t *timeout_ms);
+static trv_rc_e trv_follow_duty_next(trv_follow_t *f, uint64_t now_ms,
+    const trv_command_t **command, uint32_t *timeout_ms);
+static bool trv_follow_merges_alone(const trv_follow_t *f);
 static bool trv_follow_spare_next(trv_follow_t *f, uint64_t now_ms);
 static void trv_follow_report_command(trv_follow_t *f, uint64_t now_ms);
 static void trv_follow_adopt_command(trv_follow_t *f);
@@ -191,7 +195,7 @@ static trv_rc_e
 trv_follow_heartbeat_next(trv_follow_t *f, uint64_t now_ms,
     const trv_command_t **command, uint32_t *timeout_ms)
 {
-    bool  beat;
+    bool  report;
 
     if (f->asked != TRV_ASKED_NOTHING) {
         return TRV_AGAIN;
@@ -199,13 +203,38 @@ trv_follow_heartbeat_next(trv_follow_t *f, uint64_t now_ms,
 
     *command = &f->words.command;
 
-    if (f->report || (f->merging
-                      && now_ms - f->report_ms >= TRV_FOLLOW_BEAT_MS))
-    {
-        trv_follow_report_command(f, now_ms);
-        f->asked = TRV_ASKED_REPORT;
-        return TRV_OK;
+    report = f->report || (trv_follow_merges_alone(f)
+                           && now_ms - f->report_ms >= TRV_FOLLOW_BEAT_MS);
+
+    /* Redis far away: when one has arrived the next may always be due */
+
+    if (!report || f->just_reported) {
+        f->just_reported = false;
+
+        if (trv_follow_duty_next(f, now_ms, command, timeout_ms) == TRV_OK) {
+            return TRV_OK;
+        }
     }
+
+    if (!report) {
+        return TRV_AGAIN;
+    }
+
+    trv_follow_report_command(f, now_ms);
+    f->just_reported = true;
+    f->asked = TRV_ASKED_REPORT;
+
+    return TRV_OK;
+}
+
+
+/* all but a report */
+
+static trv_rc_e
+trv_follow_duty_next(trv_follow_t *f, uint64_t now_ms,
+    const trv_command_t **command, uint32_t *timeout_ms)
+{
+    bool  beat;
 
     if (f->adopt) {
         trv_follow_adopt_command(f);
@@ -214,8 +243,7 @@ trv_follow_heartbeat_next(trv_follow_t *f, uint64_t now_ms,
     }
 
     if (f->merging || trv_follow_merge_start(f, now_ms)) {
-        beat = f->cause == TRV_CAUSE_DAILY && trv_writer_scanned(f->replica)
-               && now_ms >= f->next_beat_ms;
+        beat = !trv_follow_merges_alone(f) && now_ms >= f->next_beat_ms;
 
         if (!(beat && f->merge_asked)
             && trv_merge_next(f->merge, command) == TRV_OK)
@@ -252,6 +280,16 @@ trv_follow_heartbeat_next(trv_follow_t *f, uint64_t now_ms,
                        f->beats++ % TRV_FOLLOW_POLICY_BEATS == 0 ? "1" : "");
 
     return TRV_OK;
+}
+
+
+/* a merge without heartbeats beside it */
+
+static bool
+trv_follow_merges_alone(const trv_follow_t *f)
+{
+    return f->merging && !(f->cause == TRV_CAUSE_DAILY
+                           && trv_writer_scanned(f->replica));
 }
 
 
@@ -503,7 +541,7 @@ trv_follow_wait_ms(const trv_follow_t *f, uint64_t now_ms)
 
     at = f->next_beat_ms;
 
-    if (f->merging && f->report_ms + TRV_FOLLOW_BEAT_MS < at) {
+    if (trv_follow_merges_alone(f) && f->report_ms + TRV_FOLLOW_BEAT_MS < at) {
         at = f->report_ms + TRV_FOLLOW_BEAT_MS;
     }
 

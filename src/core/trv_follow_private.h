@@ -77,6 +77,7 @@ struct trv_follow_s {
     uint64_t              token_records;
     bool                  report;                /* is due */
     bool                  reported;              /* once */
+    bool                  just_reported;         /* and nothing else since */
     uint64_t              report_ms;             /* the last one */
     uint64_t              unborn_ms;             /* found so; 0: it is not */
 
@@ -137,13 +138,12 @@ void trv_follow_merge_failed(trv_follow_t *f, uint64_t now_ms);
 void trv_follow_due(trv_follow_t *f, trv_cause_e cause);
 
 /*
- * trv_follow_note.c: a note.  The same warning or error is said once a minute,
- * and no more than TRV_FOLLOW_SAID of them, whatever Redis does.
+ * trv_follow_note.c: a note, and that of an error reply.  The same warning or
+ * error is said once a minute, and no more than TRV_FOLLOW_SAID of them,
+ * whatever Redis does.
  */
 void trv_follow_say(trv_follow_t *f, int level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-
-/* an error reply */
 void trv_follow_error(trv_follow_t *f, const struct redisReply *reply);
 
 

@@ -1,7 +1,7 @@
 
 /*
- * The follower's brain: a daily merge, for which nothing is amiss, goes on
- * beside heartbeats.
+ * The follower's brain: heartbeats, reports and the steps of a merge take turns
+ * at one connection, however far away Redis is.
  */
 
 #include "trv_test_edge.h"
@@ -34,7 +34,7 @@ trv_edge_open_daily(trv_edge_t *e, const char *name)
 
 
 static int
-trv_follow_daily_setup(void **state)
+trv_follow_turns_setup(void **state)
 {
     int       rc;
     uint64_t  i;
@@ -50,22 +50,35 @@ trv_follow_daily_setup(void **state)
 }
 
 
-/* each reply takes long: no call is refused for want of contact */
+/* a turn, in which Redis answers after so long */
+
+static void
+trv_edge_turn_slow(trv_edge_t *e, uint64_t ms)
+{
+    e->ahead_ms += ms;
+    usleep(3000);
+    trv_edge_turn(e);
+}
+
+
+/* no call is refused for want of contact */
 
 static void
 trv_follow_beats_during_a_daily_merge(void **state)
 {
-    int          turns;
+    int          turns, beats, reports;
     uint64_t     age, longest;
     trv_edge_t  *e = &trv_edges[0];
 
     (void) state;
 
     trv_edge_open_daily(e, "edge-1");
+    beats = e->sent[TRV_SCRIPT_HEARTBEAT];
+    reports = e->sent[TRV_SCRIPT_REPORT];
     longest = 0;
 
     for (turns = 0; turns < 1000; turns++) {
-        trv_edge_turn(e);
+        trv_edge_turn_slow(e, 600);
 
         if (strstr(e->notes, "merged with Redis (daily")) {
             break;
@@ -77,14 +90,65 @@ trv_follow_beats_during_a_daily_merge(void **state)
             age = trv_edge_now(e) - trv_replica_contact_ms(e->replica);
             longest = age > longest ? age : longest;
         }
-
-        e->ahead_ms += 600;
-        usleep(3000);
     }
 
     assert_in_range(turns, 1, 999);
     assert_in_range(e->sent[TRV_SCRIPT_PAGE], 6, TEST_IDS);
     assert_in_range(longest, 1, 4000);
+
+    /* each has a report behind it, and that is enough */
+
+    assert_in_range(e->sent[TRV_SCRIPT_REPORT] - reports, 1,
+                    e->sent[TRV_SCRIPT_HEARTBEAT] - beats + 1);
+}
+
+
+/* as often as Redis answers, somebody waits for the next confirmation */
+
+static void
+trv_follow_beats_while_confirmations_are_waited_for(void **state)
+{
+    uint64_t     i, age, longest;
+    trv_edge_t  *e = &trv_edges[0];
+
+    (void) state;
+
+    trv_edge_open(e, "edge-1");
+    trv_edges_settle(e, 1, 0, TEST_IDS, 10);
+    e->sent[TRV_SCRIPT_REPORT] = 0;
+    longest = 0;
+
+    for (i = 90000; i < 90060; i++) {
+        trv_revoke(i, i + 1, "1");
+        trv_edge_turn_slow(e, 300);
+        age = trv_edge_now(e) - trv_replica_contact_ms(e->replica);
+        longest = age > longest ? age : longest;
+    }
+
+    assert_in_range(longest, 1, 4000);
+    assert_in_range(e->sent[TRV_SCRIPT_REPORT], 20, 60);
+}
+
+
+/* longer than it is between two signs of life */
+
+static void
+trv_follow_merges_however_far_away(void **state)
+{
+    int          turns;
+    trv_edge_t  *e = &trv_edges[0];
+
+    (void) state;
+
+    trv_edge_open(e, "edge-far");
+
+    for (turns = 0; turns < 100 && !trv_replica_ready(e->replica); turns++) {
+        trv_edge_turn_slow(e, 1200);
+    }
+
+    assert_in_range(turns, 1, 99);
+    assert_true(trv_edge_has(e, 0, TEST_IDS));
+    assert_in_range(e->sent[TRV_SCRIPT_REPORT], 3, 99);
 }
 
 
@@ -172,12 +236,14 @@ int
 main(void)
 {
     const struct CMUnitTest  tests[] = {
+        TRV_TEST(trv_follow_beats_while_confirmations_are_waited_for),
+        TRV_TEST(trv_follow_merges_however_far_away),
         TRV_TEST(trv_follow_beats_during_a_daily_merge),
         TRV_TEST(trv_follow_finds_another_set_during_a_daily_merge),
         TRV_TEST(trv_follow_promises_nothing_it_lacks_in_a_daily_merge),
     };
 
-    return cmocka_run_group_tests_name("trv_follow_daily", tests,
-                                       trv_follow_daily_setup,
+    return cmocka_run_group_tests_name("trv_follow_turns", tests,
+                                       trv_follow_turns_setup,
                                        trv_edges_teardown);
 }
