@@ -3,15 +3,12 @@
  * The tail link: XREAD, and what its entries mean for the follower.
  */
 
-#include <stdio.h>
 #include <string.h>
 #include <hiredis/hiredis.h>
 
 #include "trv_judge.h"
 
 
-#define TRV_FOLLOW_COUNT  "32"           /* entries of one XREAD: at most 1.4
-                                            megabytes */
 #define TRV_FOLLOW_IN_VAIN  3            /* reads of the same entry */
 
 
@@ -19,7 +16,7 @@ trv_rc_e
 trv_follow_tail_next(trv_follow_t *f, const trv_command_t **command,
     uint32_t *timeout_ms)
 {
-    char  position[TRV_POSITION_LEN + 1], block[16];
+    char  position[TRV_POSITION_LEN + 1];
 
     if (f->reading || !f->tail.running || f->tail.reply
         || !f->up[TRV_LINK_HEARTBEAT])
@@ -43,14 +40,13 @@ trv_follow_tail_next(trv_follow_t *f, const trv_command_t **command,
     }
 
     trv_position_format(&f->tail.position, position);
-    snprintf(block, sizeof(block), "%d", TRV_FOLLOW_BLOCK_MS);
 
     trv_words_begin(&f->words, TRV_SCRIPT_NONE);
     trv_words_add_text(&f->words, "XREAD");
     trv_words_add_text(&f->words, "COUNT");
-    trv_words_add_text(&f->words, TRV_FOLLOW_COUNT);
+    trv_words_add_number(&f->words, (int64_t) f->tail.count);
     trv_words_add_text(&f->words, "BLOCK");
-    trv_words_add_text(&f->words, block);
+    trv_words_add_number(&f->words, TRV_FOLLOW_BLOCK_MS);
     trv_words_add_text(&f->words, "STREAMS");
     trv_words_add_text(&f->words, f->key);
     trv_words_add_text(&f->words, position);
@@ -151,6 +147,8 @@ trv_follow_tail_work(trv_follow_t *f, size_t n)
 void
 trv_follow_tail_lost(trv_follow_t *f)
 {
+    f->tail.count = TRV_TAIL_COUNT_MIN;
+
     if (!f->tail.running
         || trv_position_cmp(&f->tail.position, &f->hb.last) >= 0
         || trv_position_cmp(&f->tail.position, &f->in_vain_at) != 0)

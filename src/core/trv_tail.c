@@ -11,6 +11,12 @@
 #include "trv_tail.h"
 
 
+#define TRV_TAIL_FEW_IDS  4              /* an entry, on average */
+
+
+static void trv_tail_count_next(trv_tail_t *t);
+
+
 void
 trv_tail_reset(trv_tail_t *t, const trv_position_t *position)
 {
@@ -19,6 +25,7 @@ trv_tail_reset(trv_tail_t *t, const trv_position_t *position)
 
     t->position = *position;
     t->running = true;
+    t->count = TRV_TAIL_COUNT_MIN;
 }
 
 
@@ -50,6 +57,8 @@ trv_tail_reply(trv_tail_t *t, struct redisReply *reply, const trv_str_t *key)
 
     t->stream.last = t->position;
     t->reply = reply;
+    t->entries = 0;
+    t->ids = 0;
 
     return TRV_OK;
 }
@@ -71,6 +80,7 @@ trv_tail_apply(trv_tail_t *t, trv_replica_t *replica, size_t n,
 
         if (rc == TRV_DECLINED || rc == TRV_CORRUPT) {
             trv_tail_drop(t);
+            trv_tail_count_next(t);
             return rc;
         }
 
@@ -92,6 +102,7 @@ trv_tail_apply(trv_tail_t *t, trv_replica_t *replica, size_t n,
         }
 
         t->entry.ids = rest.ids;
+        t->ids++;
     }
 
     events->gap = trv_position_cmp(&t->entry.prev, &t->position) != 0;
@@ -100,8 +111,27 @@ trv_tail_apply(trv_tail_t *t, trv_replica_t *replica, size_t n,
 
     t->position = t->entry.id;
     t->in_entry = false;
+    t->entries++;
 
     return TRV_OK;
+}
+
+
+/*
+ * Where Redis is far away a reply is all that an edge learns in a round trip:
+ * one that could not hold all there was is followed by a larger one, unless
+ * its entries have so many ids that it would be too large.
+ */
+
+static void
+trv_tail_count_next(trv_tail_t *t)
+{
+    if (t->ids > t->entries * TRV_TAIL_FEW_IDS) {
+        t->count = TRV_TAIL_COUNT_MIN;
+
+    } else if (t->entries == t->count && t->count < TRV_TAIL_COUNT_MAX) {
+        t->count *= 2;
+    }
 }
 
 

@@ -15,6 +15,10 @@
 #define TRV_TAIL_MARKS  1024             /* entries between two heartbeats that
                                             can still be compared */
 
+/* entries of one reply: the most, if those of the one before had few ids */
+#define TRV_TAIL_COUNT_MIN  32           /* at most 1.4 megabytes */
+#define TRV_TAIL_COUNT_MAX  256          /* at most 11.3 */
+
 
 typedef struct {
     trv_position_t      position;        /* read up to here */
@@ -24,6 +28,10 @@ typedef struct {
     trv_stream_t        stream;
     trv_entry_t         entry;
     bool                in_entry;
+
+    size_t              count;           /* entries that may be in the next */
+    size_t              entries;         /* in this one so far */
+    size_t              ids;
 
     struct {
         trv_position_t  position;

@@ -274,6 +274,70 @@ trv_tail_knows_its_last_totals(void **state)
 }
 
 
+/* so many entries of so many ids, from the position on, read and applied */
+
+static void
+trv_tail_take(trv_tail_t *t, trv_replica_t *r, unsigned entries, unsigned ids)
+{
+    char               log[16 * 1024];
+    size_t             len;
+    unsigned           ms, i;
+    trv_rc_e           rc;
+    trv_tail_events_t  events;
+
+    len = 0;
+    ms = (unsigned) t->position.ms;
+
+    for (i = 0; i < entries; i++) {
+        len += sprintf(log + len, "%u-0 <%u-0 0:%u ", ms + i + 1, ms + i, ids);
+    }
+
+    assert_int_equal(trv_tail_read(t, log), TRV_OK);
+
+    do {
+        rc = trv_tail_apply(t, r, 1000, &events);
+    } while (rc == TRV_OK);
+
+    assert_int_equal(rc, TRV_DECLINED);
+    assert_int_equal(t->position.ms, ms + entries);
+}
+
+
+/* far away few replies have to do, but none may be huge */
+
+static void
+trv_tail_reads_more_at_once(void **state)
+{
+    unsigned         n;
+    trv_tail_t       t;
+    trv_replica_t   *r;
+    trv_position_t   at = { 1, 0 };
+
+    r = trv_tail_replica(state, "more");
+    memset(&t, 0, sizeof(t));
+    trv_tail_reset(&t, &at);
+    assert_int_equal(t.count, TRV_TAIL_COUNT_MIN);
+
+    trv_tail_take(&t, r, TRV_TAIL_COUNT_MIN - 1, 1);     /* that was all */
+    assert_int_equal(t.count, TRV_TAIL_COUNT_MIN);
+
+    for (n = TRV_TAIL_COUNT_MIN; n < TRV_TAIL_COUNT_MAX; n *= 2) {
+        trv_tail_take(&t, r, n, 1);
+        assert_int_equal(t.count, 2 * n);
+    }
+
+    trv_tail_take(&t, r, TRV_TAIL_COUNT_MAX, 1);
+    assert_int_equal(t.count, TRV_TAIL_COUNT_MAX);
+    trv_tail_take(&t, r, 3, 1);
+    assert_int_equal(t.count, TRV_TAIL_COUNT_MAX);
+
+    trv_tail_take(&t, r, 3, 5);
+    assert_int_equal(t.count, TRV_TAIL_COUNT_MIN);
+
+    trv_replica_close(r);
+}
+
+
 int
 main(void)
 {
@@ -281,6 +345,7 @@ main(void)
         cmocka_unit_test(trv_tail_moves_by_whole_entries),
         cmocka_unit_test(trv_tail_waits_for_room),
         cmocka_unit_test(trv_tail_knows_its_last_totals),
+        cmocka_unit_test(trv_tail_reads_more_at_once),
     };
 
     return cmocka_run_group_tests_name("trv_tail", tests,
