@@ -23,7 +23,7 @@ my $SECONDS = quick() ? 3 : 10;
 my $IDLE = quick() ? 5 : 10;
 my $CALLS = quick() ? 100 : 500;
 my $IDS = 1000;                         # of a call in bulk
-my @FLEETS = (1, 3, quick() ? 10 : 50);
+my @FLEETS = (1, 3, quick() ? () : 50);
 
 # commands of the edges, those inside of their scripts not counted
 sub round_trips {
