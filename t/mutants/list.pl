@@ -71,6 +71,12 @@
       '0',
       'unit/trv_tail_test' ],
 
+    [ 'a reply that was too large for a link is asked for again',
+      'src/core/trv_follow_tail.c',
+      'f->tail.count = TRV_TAIL_COUNT_MIN;',
+      '',
+      'unit/trv_follow_turns_test' ],
+
     [ 'reports hold up all else while Redis is far away',
       'src/core/trv_follow.c',
       '!report || f->just_reported',

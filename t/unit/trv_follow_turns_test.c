@@ -4,6 +4,7 @@
  * at one connection, however far away Redis is.
  */
 
+#include "trv_follow_private.h"
 #include "trv_test_edge.h"
 
 
@@ -130,6 +131,27 @@ trv_follow_beats_while_confirmations_are_waited_for(void **state)
 }
 
 
+/* a reply that was too large for a link is not asked for again */
+
+static void
+trv_follow_reads_less_when_the_tail_was_lost(void **state)
+{
+    trv_edge_t  *e = &trv_edges[0];
+
+    (void) state;
+
+    trv_edge_open(e, "edge-1");
+    trv_edges_settle(e, 1, 0, TEST_IDS, 10);
+    trv_revoke(91000, 91100, "");
+    trv_edges_resettle(e, 1, 91000, 91100);
+    assert_in_range(e->follow->tail.count, TRV_TAIL_COUNT_MIN + 1,
+                    TRV_TAIL_COUNT_MAX);
+
+    trv_edge_lose(e);
+    assert_int_equal(e->follow->tail.count, TRV_TAIL_COUNT_MIN);
+}
+
+
 /* longer than it is between two signs of life */
 
 static void
@@ -237,6 +259,7 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         TRV_TEST(trv_follow_beats_while_confirmations_are_waited_for),
+        TRV_TEST(trv_follow_reads_less_when_the_tail_was_lost),
         TRV_TEST(trv_follow_merges_however_far_away),
         TRV_TEST(trv_follow_beats_during_a_daily_merge),
         TRV_TEST(trv_follow_finds_another_set_during_a_daily_merge),
