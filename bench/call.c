@@ -2,8 +2,8 @@
 /*
  * Callers with a different token in each call, for what wrk does not do.
  *
- *     call h1 PORT PATH LIST SECONDS CONNECTIONS COUNTER
- *     call h2 PORT PATH LIST SECONDS CONNECTIONS COUNTER
+ *     call h1 PORT LIST SECONDS CONNECTIONS COUNTER PATH ...
+ *     call h2 PORT LIST SECONDS CONNECTIONS COUNTER PATH ...
  *
  * h1: HTTP/1.1.  A call on a connection that was closed before a byte of the
  * answer came is made once more, on a new one, as RFC 9112 (9.3.1) has clients
@@ -11,6 +11,8 @@
  *
  * h2: HTTP/2 over TLS, BENCH_STREAMS calls at once on a connection.  The
  * header with the token is sent as a literal each time (RFC 7541, 7.1.3).
+ *
+ * Which path is called COUNTER says (call_list.h), and may change.
  *
  * Prints the line of call.lua, and behind it: calls made once more, the
  * longest one (us), and counts as that does.  SIGINT ends it early.
@@ -34,6 +36,7 @@
 
 #define BENCH_STREAMS      8
 #define BENCH_CONNECTIONS  256
+#define BENCH_ARGS         7             /* before the paths */
 #define BENCH_US           1000000       /* longer calls are all the same */
 #define BENCH_FRAME_LEN    16384         /* at most: what HTTP/2 begins with */
 
@@ -58,7 +61,7 @@ typedef struct {
 
 
 static struct sockaddr_in  bench_address;
-static const char         *bench_path;
+static char              **bench_paths;
 static SSL_CTX            *bench_tls;
 
 static _Atomic uint64_t    bench_end;    /* ns of the clock */
@@ -222,7 +225,7 @@ bench_h1(void *data)
     while ((begin = bench_ns(CLOCK_MONOTONIC)) < atomic_load(&bench_end)) {
         len = (size_t) sprintf(text, "GET %s HTTP/1.1\r\nHost: edge\r\n"
                                "Authorization: Bearer %s\r\n\r\n",
-                               bench_path, call_token());
+                               bench_paths[call_aim()], call_token());
 
         used = (l->fd != -1);
         status = (used || bench_connect(l)) ? bench_h1_call(l, text, len) : 0;
@@ -303,7 +306,8 @@ bench_h2_request(u_char *frame, uint32_t stream)
     *p++ = 0x82;                         /* :method: GET */
     *p++ = 0x87;                         /* :scheme: https */
     p = bench_h2_string(bench_h2_number(p, 0, 15, 1), "edge");
-    p = bench_h2_string(bench_h2_number(p, 0, 15, 4), bench_path);
+    p = bench_h2_string(bench_h2_number(p, 0, 15, 4),
+                        bench_paths[call_aim()]);
     p = bench_h2_string(bench_h2_number(p, 0x10, 15, 23), value);
 
     (void) bench_h2_frame(frame, (size_t) (p - frame - 9), BENCH_HEADERS,
@@ -504,7 +508,7 @@ main(int argc, char **argv)
     static pthread_t     threads[BENCH_CONNECTIONS];
     static bench_link_t  links[BENCH_CONNECTIONS];
 
-    if (argc != 8) {
+    if (argc <= BENCH_ARGS) {
         return 2;
     }
 
@@ -514,8 +518,8 @@ main(int argc, char **argv)
     bench_address.sin_family = AF_INET;
     bench_address.sin_port = htons((uint16_t) atoi(argv[2]));
     bench_address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    bench_path = argv[3];
-    call_list(argv[4], argv[7]);
+    bench_paths = argv + BENCH_ARGS;
+    call_list(argv[3], argv[6]);
 
     bench_tls = SSL_CTX_new(TLS_client_method());
 
@@ -525,7 +529,7 @@ main(int argc, char **argv)
         bench_fail("TLS");
     }
 
-    n = strtoul(argv[6], NULL, 10);
+    n = strtoul(argv[5], NULL, 10);
 
     if (n > BENCH_CONNECTIONS) {
         return 2;
@@ -533,7 +537,7 @@ main(int argc, char **argv)
 
     begin = bench_ns(CLOCK_MONOTONIC);
     atomic_store(&bench_end,
-                 begin + strtoull(argv[5], NULL, 10) * 1000000000);
+                 begin + strtoull(argv[4], NULL, 10) * 1000000000);
 
     signal(SIGINT, bench_interrupt);
 

@@ -1,8 +1,9 @@
 -- For wrk: a different token in each call, in the order of the list.
 --
--- wrk ... -s call.lua URL -- LIST COUNTER
+-- wrk ... -s call.lua URL -- LIST COUNTER PATH ...
 -- prints one line: calls, refused (401), failed, seconds, p50 us, p99 us
--- and counts its calls in the first 8 bytes of COUNTER, a file
+-- COUNTER is a file: the first 8 bytes count its calls, the next 8 say which of
+-- the paths is to be called, and may change
 
 local ffi = require 'ffi'
 ffi.cdef [[
@@ -10,25 +11,31 @@ ffi.cdef [[
   void *mmap(void *addr, size_t len, int prot, int flags, int fd, long offset);
 ]]
 
-local calls, next_call, counter = {}, 0
+local calls, tokens, next_token, counter = {}, 0, 0     -- calls: path, token
 
 function init(args)
   local file = ffi.C.open(args[2], 2)                   -- O_RDWR
   counter = ffi.cast('uint64_t *',                      -- shared, read, write
-                     ffi.C.mmap(nil, 8, 3, 1, file, 0))
+                     ffi.C.mmap(nil, 16, 3, 1, file, 0))
 
-  local before, behind = wrk.format('GET', nil, { Authorization = 'Bearer %' })
-                            :match('(.*)%%(.*)')
+  for i = 3, #args do
+    local path = {}
+    local head = wrk.format('GET', args[i], { Authorization = 'Bearer %' })
+    local before, behind = head:match('(.*)%%(.*)')
 
-  for token in io.lines(args[1]) do
-    calls[#calls + 1] = before .. token .. behind
+    for token in io.lines(args[1]) do
+      path[#path + 1] = before .. token .. behind
+    end
+
+    tokens = #path
+    calls[i - 3] = path
   end
 end
 
 function request()
   counter[0] = counter[0] + 1
-  next_call = next_call % #calls + 1
-  return calls[next_call]
+  next_token = next_token % tokens + 1
+  return calls[tonumber(counter[1])][next_token]
 end
 
 function done(summary, latency)

@@ -11,7 +11,7 @@
 
 static const char     **call_tokens;
 static size_t           call_tokens_n;
-static atomic_size_t   *call_given;
+static atomic_size_t   *call_shared;     /* tokens given out, path to call */
 
 
 static void
@@ -48,10 +48,10 @@ call_list(const char *name, const char *counter)
 
     fclose(list);
 
-    call_given = mmap(NULL, sizeof(*call_given), PROT_READ|PROT_WRITE,
-                      MAP_SHARED, open(counter, O_RDWR), 0);
+    call_shared = mmap(NULL, 2 * sizeof(*call_shared), PROT_READ|PROT_WRITE,
+                       MAP_SHARED, open(counter, O_RDWR), 0);
 
-    if (call_given == MAP_FAILED) {
+    if (call_shared == MAP_FAILED) {
         call_fail(counter);
     }
 }
@@ -60,5 +60,12 @@ call_list(const char *name, const char *counter)
 const char *
 call_token(void)
 {
-    return call_tokens[atomic_fetch_add(call_given, 1) % call_tokens_n];
+    return call_tokens[atomic_fetch_add(&call_shared[0], 1) % call_tokens_n];
+}
+
+
+size_t
+call_aim(void)
+{
+    return atomic_load(&call_shared[1]);
 }

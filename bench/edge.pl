@@ -125,7 +125,7 @@ sub reloads {
     my @servers = (
         [ 'nginx, no check', Bench::Server->new(%WORLD, conf => 'none.conf') ],
         [ "this module, $size",
-          Bench::Server->new(%WORLD, conf => 'module.conf', DRY_RUN => 'off',
+          Bench::Server->new(%WORLD, conf => 'module.conf',
                              REDIS => $redis->{socket},
                              REPLICA => $replica) ],
     );

@@ -20,7 +20,7 @@ use TRV::Http;
 my $LEN = 43;
 my $RATE = 100;
 my $SECONDS = quick() ? 3 : 10;
-my $IDLE = quick() ? 5 : 10;
+my $IDLE = quick() ? 3 : 10;
 my $CALLS = quick() ? 100 : 500;
 my $IDS = 1000;                         # of a call in bulk
 my @FLEETS = (1, 3, quick() ? () : 50);

@@ -20,7 +20,7 @@ alarm 0;                         # which ends tests that take too long
 our @EXPORT = qw(quick sizes program capture shell pin cpu_ns stolen
                  median lowest highest spread table heading note
                  tokens load_redis
-                 load_start load_turn load_interrupt load_end);
+                 load_start load_aim load_turn load_interrupt load_end);
 
 our $CPU_SERVER = 0;             # the worker that is measured
 our $CPU_CLIENT = 1;             # all that loads it
@@ -160,20 +160,22 @@ sub load_redis {
 
 
 # calls a server with these tokens, in the background; options: seconds,
-# connections, client: of call.c (h1, h2) in place of wrk
+# connections, client: of call.c (h1, h2) in place of wrk, paths: those that it
+# may be aimed at, in place of that of the URL
 sub load_start {
     my ($url, $list, %options) = @_;
 
     my $seconds = $options{seconds} || 1;
     my $connections = $options{connections} || 16;
     my ($port, $path) = $url =~ m{:(\d+)(/.*)};
-    my $counter = spew(dir() . '/calls-' . ++$n, "\0" x 8);
+    my @paths = $options{paths} ? @{ $options{paths} } : $path;
+    my $counter = spew(dir() . '/calls-' . ++$n, "\0" x 16);
 
     my @command = $options{client}
-        ? (program('call'), $options{client}, $port, $path, $list, $seconds,
-           $connections, $counter)
+        ? (program('call'), $options{client}, $port, $list, $seconds,
+           $connections, $counter, @paths)
         : ('wrk', '-t1', "-c$connections", "-d${seconds}s", '--timeout', '20s',
-           '-s', "$FindBin::Bin/call.lua", $url, '--', $list, $counter);
+           '-s', "$FindBin::Bin/call.lua", $url, '--', $list, $counter, @paths);
 
     my $pid = open my $out, '-|', 'taskset', '-c', $CPU_CLIENT, @command
         or die "taskset: $!\n";
@@ -184,6 +186,15 @@ sub load_start {
 
 # calls that it has sent
 sub load_calls { unpack 'Q', slurp($_[0]{counter}) }
+
+
+# its next calls are for this one of its paths
+sub load_aim {
+    my ($load, $path) = @_;
+    open my $file, '+<:raw', $load->{counter} or die "$load->{counter}: $!\n";
+    sysseek $file, 8, 0;
+    syswrite $file, pack 'Q', $path;
+}
 
 
 # continues it and stops it after so many seconds; returns its calls, and what

@@ -1,15 +1,17 @@
 package Bench::Contest;
 
-# This module and what people would use instead, each in a server of its own
-# with a load of its own, all at the same time; the loads run in short turns.
+# This module and what people would use instead.  Those near the floor are places
+# in one server, where one load calls now this one and now that one; each of the
+# others has a server and a load of its own.  They run in short turns.
 #
 #     my $contest = Bench::Contest->new(size => 1000000, len => 43, rounds => 6);
-#     $contest->run('/file/file');
+#     $contest->run([ 'a tiny file', '/file/file' ]);
 #     $contest->stop;
 #
 # new: names (only these contestants, none: all), tls (as of Bench::Server),
 # rounds (of those near the floor);
-# run: what url() of a server wants besides, and how load_start() is to call it.
+# run: a title and a path each, what url() of a server wants besides, and how
+# load_start() is to call it.
 
 use strict;
 use warnings;
@@ -22,44 +24,44 @@ use TRV;
 
 my $TOKENS = 100000;
 my $START_SEC = 240;                    # whoever needs longer does not hold it
-my $ROUGH_ROUNDS = quick() ? 1 : 2;     # of those far from the floor
-my $PASSES = 10;                        # turns of each, a round
+my $FAR_ROUNDS = quick() ? 1 : 2;       # of those far from the floor
+my $FAR_PASSES = quick() ? 5 : 10;      # turns of each, a round
+my $PASSES = quick() ? 10 : 30;
 my $TURN_SEC = 0.05;
 
 my @FLOOR = qw(none none_again);
 
 my @CONTESTANTS = (
-    { name => 'none', title => 'nginx, no check', conf => 'none.conf' },
-    { name => 'none_again', title => 'nginx, no check, again',
-      conf => 'none.conf' },
-    { name => 'module', title => 'this module', conf => 'module.conf',
-      prepare => \&prepare_module },
+    { name => 'none', title => 'nginx, no check', check => '' },
+    { name => 'none_again', title => 'nginx, no check, again', check => '' },
+    { name => 'module', title => 'this module',
+      check => 'token_revoke partners;' },
     { name => 'dry_run', title => 'this module, dry run',
-      conf => 'module.conf', prepare => \&prepare_module },
-    { name => 'map', title => 'nginx `map` from a file', conf => 'map.conf',
-      prepare => \&prepare_map, most => 1000000, anew => 100000,
+      check => 'token_revoke partners; token_revoke_dry_run on;' },
+    { name => 'map', title => 'nginx `map` from a file',
+      check => 'if ($revoked) { return 401; }', most => 1000000,
       why => 'nginx read 10 M for 3.5 minutes at each start and reload' },
     { name => 'lua_dict', title => 'Lua, shared dictionary',
-      rough => 1, conf => 'lua_dict.conf', prepare => \&prepare_dict },
+      conf => 'lua_dict.conf', prepare => \&prepare_dict },
     { name => 'lua_redis', title => 'Lua, Redis at each call',
-      rough => 1, conf => 'lua_redis.conf', prepare => \&prepare_set },
+      conf => 'lua_redis.conf', prepare => \&prepare_set },
     { name => 'njs', title => 'njs (entry only)',
-      rough => 1, conf => 'njs.conf', prepare => \&prepare_njs, most => 1000,
+      conf => 'njs.conf', prepare => \&prepare_njs, most => 1000,
       why => 'a list in a script, not meant for more' },
     { name => 'auth_request', title => '`auth_request`, local checker',
-      rough => 1, conf => 'auth_request.conf', most => 1000,
+      conf => 'auth_request.conf', most => 1000,
       why => 'its checker is a `map`' },
     { name => 'haproxy_none', title => 'HAProxy, no check',
-      rough => 1, conf => 'haproxy.cfg', options => { ACL => '' } },
+      conf => 'haproxy.cfg', options => { ACL => '' } },
     { name => 'haproxy', title => 'HAProxy, ACL file',
-      rough => 1, conf => 'haproxy.cfg', prepare => \&prepare_haproxy },
+      conf => 'haproxy.cfg', prepare => \&prepare_haproxy },
 );
 
 
 sub new {
     my ($class, %options) = @_;
 
-    my $self = bless { %options, servers => {} }, $class;
+    my $self = bless { %options, servers => {}, absent => {} }, $class;
     my @names = @{ $options{names} || [] };
     my %wanted = map { $_ => 1 } @FLOOR, @names;
 
@@ -72,30 +74,39 @@ sub new {
         MAP => $self->lines(1000, 'map', '"Bearer ', '" 1;'),
         MAP_BUCKET => $self->bucket);
 
-    # all at the same time, those first that need nobody else for it
-    my @ours = grep { $_->{conf} eq 'module.conf' } @{ $self->{contestants} };
-    my @others = grep { $_->{conf} ne 'module.conf' } @{ $self->{contestants} };
-    $self->start($_) for @others, @ours;
-    $self->await($_) for @{ $self->{contestants} };
+    for (@{ $self->{contestants} }) {
+        $self->{absent}{ $_->{name} } = "measured up to $_->{most}, $_->{why}"
+            if $_->{most} && $self->{size} > $_->{most};
+    }
+
+    # those far from the floor all at the same time
+    $self->start($_) for $self->far;
+    $self->await($_) for $self->far;
+    $self->{redis} = redis();
+    load_redis($self->{redis}, @$self{qw(size len)});
+    $self->{redis}->command('SET', 'nothing', 1) unless $self->{size};
     return $self;
 }
+
+
+sub present {
+    my ($self) = @_;
+    return grep { !$self->{absent}{ $_->{name} } } @{ $self->{contestants} };
+}
+
+sub near { grep { !$_->{conf} } $_[0]->present }
+sub far { grep { $_->{conf} } $_[0]->present }
 
 
 sub start {
     my ($self, $contestant) = @_;
 
-    my ($name, $most, $prepare) = @$contestant{qw(name most prepare)};
-
-    if ($most && $self->{size} > $most) {
-        $self->{absent}{$name} = "measured up to $most, $contestant->{why}";
-        return;
-    }
+    my ($name, $prepare) = @$contestant{qw(name prepare)};
 
     $self->{servers}{$name} = Bench::Server->new(
         conf => $contestant->{conf}, later => 1, seconds => $START_SEC,
-        %{ $self->{backend}{world} }, tls => $self->{tls},
-        %{ $contestant->{options} || {} },
-        $prepare ? $prepare->($self, $name) : ());
+        %{ $self->{backend}{world} }, %{ $contestant->{options} || {} },
+        $prepare ? $prepare->($self) : ());
 }
 
 
@@ -103,33 +114,38 @@ sub await {
     my ($self, $contestant) = @_;
 
     my ($name, $title) = @$contestant{qw(name title)};
-    my $server = $self->{servers}{$name} or return 0;
+    my $server = $self->{servers}{$name};
 
     if (!eval { $server->await }) {
         ($self->{absent}{$name}) = $@ =~ /^(.*)/;
-        delete $self->{servers}{$name};
-        return 0;
+        return;
     }
 
-    $server->wait_ready($START_SEC) if $contestant->{conf} eq 'module.conf';
-    $self->{resident}{$name} ||= sprintf '%s: %.0f MB resident', $title,
-                                 $server->memory / 1e6;
-    return 1;
+    $self->{resident}{$title} = $server->memory;
 }
 
 
-# all on one replica, as nginx may be
-sub prepare_module {
-    my ($self, $name) = @_;
+# The server of those near the floor, and where in it each of them is: anew for
+# each round, as it is faster or slower for as long as it lives, by where it got
+# its memory, and a place by where nginx looks for it.
+sub start_near {
+    my ($self) = @_;
 
-    if (!$self->{redis}) {
-        my $redis = $self->{redis} = redis();
-        load_redis($redis, @$self{qw(size len)});
-        $redis->command('SET', 'nothing', 1) unless $self->{size};
-    }
+    my @near = $self->near;
+    my @places = map { "/$_" } shuffle('a' .. 'z');
+    my %place = map { $_->{name} => shift @places } @near;
 
-    return (REDIS => $self->{redis}{socket}, REPLICA => $self->replica,
-            DRY_RUN => $name eq 'dry_run' ? 'on' : 'off');
+    my $server = Bench::Server->new(
+        conf => 'near.conf', seconds => $START_SEC,
+        %{ $self->{backend}{world} }, tls => $self->{tls},
+        places => { map { $place{ $_->{name} } => $_->{check} } @near },
+        REDIS => $self->{redis}{socket}, REPLICA => $self->replica,
+        $self->prepare_map);
+
+    $server->wait_ready($START_SEC);
+    $self->{resident}{'nginx with all that are near the floor'}
+        ||= $server->memory;
+    $self->{near} = { server => $server, place => \%place };
 }
 
 
@@ -152,7 +168,7 @@ sub lines {
 
 sub prepare_map {
     my ($self) = @_;
-    my $size = $self->{size};
+    my $size = (grep { $_->{name} eq 'map' } $self->near) ? $self->{size} : 0;
     return (MAP => $self->lines($size, 'map', '"Bearer ', '" 1;'),
             MAP_SIZE => $size < 2048 ? 2048 : $size,
             MAP_BUCKET => $self->bucket);
@@ -207,51 +223,53 @@ sub check_refused {
 }
 
 
+# a load for these contestants, at a server: of those near the floor the first
+# one is called
 sub load {
-    my ($self, $name, $path, %options) = @_;
-    return load_start($self->{servers}{$name}->url($path, $options{protocol}),
-                      $self->{list}, %options);
+    my ($self, $kind, @names) = @_;
+
+    my (undef, $path, %options) = @$kind;
+    my $near = $self->{near};
+    my $server = $self->{servers}{ $names[0] } || $near->{server};
+
+    return { server => $server,
+             aim => { map { $names[$_] => $_ } 0 .. $#names },
+             load => load_start($server->url($path, $options{protocol}),
+                                $self->{list}, %options,
+                                paths => [ map { ($near->{place}{$_} // '')
+                                                 . $path } @names ]) };
 }
 
 
 # what a load saw at its end
 sub seen {
-    my ($self, $name, $load) = @_;
-    my $seen = load_end($load);
-    die "$name: $seen->{failed} calls failed\n" if $seen->{failed};
-    $self->check_refused($name, $seen);
+    my ($load) = @_;
+    my $seen = load_end($load->{load});
+    die join(', ', keys %{ $load->{aim} }), ": $seen->{failed} calls failed\n"
+        if $seen->{failed};
     return $seen;
 }
 
 
-# those that are to run in turns: stopped, when it has had its tokens and made
-# its first calls
-sub load_stopped {
-    my ($self, $name, $path, %options) = @_;
-    my $load = $self->load($name, $path, %options, seconds => 3600);
-    wait_for(30, sub { ($self->turn($name, $load, 0.02))[0] > 100 })
-        or die "$name has no calls\n";
-    return $load;
-}
-
-
+# calls of one of those that a load is for, and ns of CPU
 sub turn {
-    my ($self, $name, $load, $seconds) = @_;
-    return load_turn($load, $self->{servers}{$name}{worker}, $seconds);
+    my ($load, $name, $seconds) = @_;
+    load_aim($load->{load}, $load->{aim}{$name});
+    return load_turn($load->{load}, $load->{server}{worker}, $seconds);
 }
 
 
-# CPU a call of each, us: a list of passes.  What is slow or fast for more than
+# CPU a call of each, us: a list of n passes.  What is slow or fast for more than
 # a pass is so for all alike, and what is so for less is in one of many.  Of what
 # a worker does without calls only the share that falls into its turns is counted.
 sub passes {
-    my ($self, $loads) = @_;
+    my ($n, $loads) = @_;
     my @passes;
 
-    for (1 .. $PASSES) {
+    for (1 .. $n) {
         my %us;
         for (shuffle(keys %$loads)) {
-            my ($calls, $ns) = $self->turn($_, $loads->{$_}, $TURN_SEC);
+            my ($calls, $ns) = turn($loads->{$_}, $_, $TURN_SEC);
             $us{$_} = $ns / 1000 / $calls if $calls;
         }
         push @passes, \%us if keys %us == keys %$loads;
@@ -264,132 +282,119 @@ sub passes {
 sub floor { median(map { $_[0]{$_} } @FLOOR) }
 
 
-# the half of the passes in which the servers of the floor differ least: in the
-# others the host was busy with something else
-sub quiet {
-    my @passes = sort { differ($a) <=> differ($b) } @_;
-    return @passes[0 .. $#passes / 2];
-}
-
-sub differ {
-    my ($pass) = @_;
-    return abs($pass->{ $FLOOR[0] } - $pass->{ $FLOOR[1] }) / floor($pass);
-}
-
-
-# medians of a server: of the quiet passes of all rounds, with those of the
-# lowest and the highest round, by what is asked of a pass
+# medians of what is asked of a pass: of all passes, of those of the lowest and of
+# those of the highest round
 sub summary {
     my ($rounds, $format, $ask) = @_;
     my @rounds = map { median(map { $ask->($_) } @$_) } @$rounds;
     return sprintf "$format ($format - $format)",
-                   median(map { $ask->($_) } quiet(map { @$_ } @$rounds)),
+                   median(map { $ask->($_) } map { @$_ } @$rounds),
                    lowest(@rounds), highest(@rounds);
 }
 
 
-# a round of these servers: its passes
+# a round, which is a list of n passes, of some of those near the floor and of
+# others: they are stopped when each has had its tokens and some calls
 sub round {
-    my ($self, $names, $path, %options) = @_;
+    my ($self, $n, $kind, $near, @far) = @_;
 
-    my %loads = map { $_ => $self->load_stopped($_, $path, %options) } @$names;
-    my @passes = $self->passes(\%loads);
+    my @loads = map { $self->load([ @$kind, seconds => 3600 ], @$_) }
+                $near, map { [ $_ ] } @far;
 
-    load_interrupt(values %loads);
-    $self->seen($_, $loads{$_}) for @$names;
+    my %loads;
+    for my $load (@loads) {
+        $loads{$_} = $load for keys %{ $load->{aim} };
+    }
+    for my $name (keys %loads) {
+        wait_for(30, sub { (turn($loads{$name}, $name, 0.02))[0] > 100 })
+            or die "$name has no calls\n";
+    }
+
+    my @passes = passes($n, \%loads);
+
+    load_interrupt(map { $_->{load} } @loads);
+    seen($_) for @loads;
 
     return \@passes;
 }
 
 
-# Rounds of these servers: a list of passes for each.  Servers that are the same
-# differ by where they got their memory, as long as they live: those near the
-# floor are started anew for each round, if they do not take too long for it.
-sub rounds {
-    my ($self, $rounds, $names, $path, %options) = @_;
-
-    my @rounds;
-    my %among = map { $_ => 1 } @$names;
-    my @anew = grep { $among{ $_->{name} } && !$_->{rough}
-                      && $self->{size} <= ($_->{anew} // $self->{size}) }
-               @{ $self->{contestants} };
-
-    for (1 .. $rounds) {
-        push @rounds, $self->round($names, $path, %options);
-
-        $self->{servers}{ $_->{name} }->stop for @anew;
-        $self->{servers}{ $_->{name} }->start for shuffle(@anew);
-        $self->await($_) or die "$_->{name}: $self->{absent}{ $_->{name} }\n"
-            for @anew;
-    }
-
-    return \@rounds;
-}
-
-
 # Those near the floor in rounds of their own, which the rows of the floor are
 # of too: a pass that is short is the same for all.  Loads that are stopped do
-# not know how long a call took, so each server has a second without stops first.
+# not know how long a call took, so each has a second without stops first.
 sub compare {
-    my ($self, $path, %options) = @_;
+    my ($self, @kinds) = @_;
 
-    my @all = grep { $self->{servers}{ $_->{name} } } @{ $self->{contestants} };
-    my @rough = map { $_->{name} } grep { $_->{rough} } @all;
-    my @near = map { $_->{name} } grep { !$_->{rough} } @all;
+    my @near = map { $_->{name} } $self->near;
+    my @far = map { $_->{name} } $self->far;
+    my @results = map { {} } @kinds;
 
-    pin($Bench::CPU_CLIENT, $$);
+    for my $round (1 .. $self->{rounds}) {
+        $self->start_near;
+        pin($Bench::CPU_CLIENT, $$);
 
-    my %plain = map { $_ => $self->seen($_, $self->load($_, $path, %options)) }
-                @near, @rough;
-    my $rough = @rough && $self->rounds($ROUGH_ROUNDS, [ @FLOOR, @rough ],
-                                        $path, %options);
-    my $near = $self->rounds($self->{rounds}, \@near, $path, %options);
+        for (0 .. $#kinds) {
+            my ($kind, $result) = ($kinds[$_], $results[$_]);
 
-    pin($Bench::CPU_ANY, $$);
+            if ($round == 1) {
+                for my $name (@near, @far) {
+                    my $seen = $result->{plain}{$name}
+                        = seen($self->load($kind, $name));
+                    $self->check_refused($name, $seen);
+                }
+            }
 
-    return { (map { $_ => { %{ $plain{$_} }, rounds => $near } } @near),
-             (map { $_ => { %{ $plain{$_} }, rounds => $rough } } @rough) };
+            push @{ $result->{far} },
+                 $self->round($FAR_PASSES, $kind, \@FLOOR, @far)
+                if @far && $round <= $FAR_ROUNDS;
+            push @{ $result->{near} }, $self->round($PASSES, $kind, \@near);
+        }
+
+        pin($Bench::CPU_ANY, $$);
+        $self->{near}{server}->stop;
+    }
+
+    return @results;
 }
 
 
 sub run {
-    my ($self, $path, %options) = @_;
+    my ($self, @kinds) = @_;
 
-    my $results = $self->compare($path, %options);
-    my @rows = [ 'check', 'CPU a call, us', 'us over none', 'over none',
-                 'p50 us', 'p99 us', 'refused' ];
-
-    for my $c (@{ $self->{contestants} }) {
-        my ($name, $title) = @$c{qw(name title)};
-        my $seen = $results->{$name};
-
-        if (!$seen) {
-            push @rows, [ $title, "does not hold $self->{size}: "
-                                  . $self->{absent}{$name}, ('-') x 5 ];
-            next;
-        }
-
-        my $rounds = $seen->{rounds};
-        push @rows, [ $title,
-                      summary($rounds, '%.2f', sub { $_[0]{$name} }),
-                      summary($rounds, '%.2f',
-                              sub { $_[0]{$name} - floor($_[0]) }),
-                      summary($rounds, '%.3f',
-                              sub { $_[0]{$name} / floor($_[0]) }),
-                      @$seen{qw(p50 p99)},
-                      sprintf('%.1f %%',
-                              100 * $seen->{refused} / $seen->{calls}) ];
+    for my $result ($self->compare(@kinds)) {
+        my $kind = shift @kinds;
+        heading("$self->{size} revocations, $self->{len}-byte token, $kind->[0]");
+        table([ 'check', 'CPU a call, us', 'us over none', 'over none',
+                'p50 us', 'p99 us', 'refused' ],
+              map { $self->row($result, $_) } @{ $self->{contestants} });
     }
+}
 
-    table(@rows);
+
+sub row {
+    my ($self, $result, $contestant) = @_;
+
+    my ($name, $title) = @$contestant{qw(name title)};
+    return [ $title, "does not hold $self->{size}: $self->{absent}{$name}",
+             ('-') x 5 ] if $self->{absent}{$name};
+
+    my $seen = $result->{plain}{$name};
+    my $rounds = $result->{ $contestant->{conf} ? 'far' : 'near' };
+
+    return [ $title,
+             summary($rounds, '%.2f', sub { $_[0]{$name} }),
+             summary($rounds, '%.2f', sub { $_[0]{$name} - floor($_[0]) }),
+             summary($rounds, '%.3f', sub { $_[0]{$name} / floor($_[0]) }),
+             @$seen{qw(p50 p99)},
+             sprintf('%.1f %%', 100 * $seen->{refused} / $seen->{calls}) ];
 }
 
 
 # what each took when it was ready
 sub notes {
     my ($self) = @_;
-    return grep { $_ } map { $self->{resident}{ $_->{name} } }
-                       @{ $self->{contestants} };
+    return map { sprintf '%s: %.0f MB resident', $_,
+                 $self->{resident}{$_} / 1e6 } sort keys %{ $self->{resident} };
 }
 
 

@@ -20,7 +20,8 @@ my $n = 0;
 
 # options: conf (file), cpu, seconds to start, later (await is called by
 # somebody else), tls (a certificate, for servers that are to answer https and
-# h2 as well), and what the file has in % signs
+# h2 as well), places (beginnings of paths, and the check that each has), and what
+# the file has in % signs
 sub new {
     my ($class, %options) = @_;
 
@@ -30,7 +31,7 @@ sub new {
     my $self = bless { cpu => $Bench::CPU_SERVER, seconds => 30,
                        PORT => free_port(), LOG_LEVEL => 'error',
                        MODULE => module_path(), REPLICA => "$dir/replica",
-                       LISTEN => '',
+                       LISTEN => '', places => { '' => '' },
                        %options, DIR => $dir,
                        log => "$dir/error.log" }, $class;
 
@@ -88,11 +89,24 @@ sub fill {
 }
 
 
+# the two answers in each of its places, with what is checked there
+sub locations {
+    my ($self) = @_;
+    my $text = '';
+
+    for (sort keys %{ $self->{places} }) {
+        local @$self{qw(PLACE CHECK)} = ($_, $self->{places}{$_});
+        $text .= slurp($self->fill('locations.conf'));
+    }
+
+    return spew("$self->{DIR}/locations.conf", $text);
+}
+
+
 sub nginx_conf {
     my ($self) = @_;
 
-    $self->{LOCATIONS} = $self->fill('locations.conf')
-        unless $self->{conf} eq 'api.conf';
+    $self->{LOCATIONS} = $self->locations;
     $self->{CONTESTANT} = $self->fill($self->{conf});
 
     my ($load) = slurp($self->{CONTESTANT}) =~ /^# load: (.*)/;
