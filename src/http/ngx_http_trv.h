@@ -26,25 +26,7 @@
 #define NGX_HTTP_TRV_PHASE_PREACCESS  1
 #define NGX_HTTP_TRV_PHASE_LET_IN     2  /* behind "satisfy any" */
 
-
 #define NGX_HTTP_TRV_RETRY_SEC    "1"    /* Retry-After of every 503 */
-
-
-/* where a call may carry its token */
-typedef enum {
-    NGX_HTTP_TRV_BEARER = 0,
-    NGX_HTTP_TRV_ARG,
-    NGX_HTTP_TRV_HEADER,
-    NGX_HTTP_TRV_COOKIE
-} ngx_http_trv_place_e;
-
-
-typedef struct {
-    ngx_http_trv_place_e   place;
-    ngx_str_t              name;         /* of the argument or cookie */
-    ngx_str_t              header;       /* lower case; empty: none */
-    ngx_uint_t             hash;         /* of it, as nginx hashes it */
-} ngx_http_trv_source_t;
 
 
 typedef struct {
@@ -55,7 +37,7 @@ typedef struct {
 
 typedef struct {
     ngx_trv_set_t            *set;       /* NULL: off */
-    ngx_array_t              *sources;   /* of ngx_http_trv_source_t */
+    ngx_array_t              *sources;   /* ngx_http_trv_token.c */
     ngx_uint_t                missing_allow;
     ngx_uint_t                stale;     /* deny, allow, off */
     ngx_msec_t                stale_ms;

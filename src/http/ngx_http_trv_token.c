@@ -2,6 +2,23 @@
 #include "ngx_http_trv.h"
 
 
+/* where a call may carry its token */
+typedef enum {
+    NGX_HTTP_TRV_BEARER = 0,
+    NGX_HTTP_TRV_ARG,
+    NGX_HTTP_TRV_HEADER,
+    NGX_HTTP_TRV_COOKIE
+} ngx_http_trv_place_e;
+
+
+typedef struct {
+    ngx_http_trv_place_e   place;
+    ngx_str_t              name;         /* of the argument or cookie */
+    ngx_str_t              header;       /* lower case; empty: none */
+    ngx_uint_t             hash;         /* of it, as nginx hashes it */
+} ngx_http_trv_source_t;
+
+
 typedef struct {
     ngx_uint_t   found;                  /* tokens */
     ngx_uint_t   authorizations;
