@@ -36,6 +36,7 @@ if ($pid == 0) {
         next if fork;
         my $head = '';
         while ($head !~ /\r\n\r\n/) { sysread $link, $head, 1, length $head or last }
+        sleep 1 if $head =~ m{^GET /slow};
         if ($head =~ /^Sec-WebSocket-Key: (\S+)/mi) {
             my $accept = MIME::Base64::encode(Digest::SHA::sha1(
                 $1 . '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'), '');
@@ -162,12 +163,17 @@ my @socket = (Upgrade => 'websocket', Connection => 'Upgrade',
               'Sec-WebSocket-Version' => 13,
               'Sec-WebSocket-Key' => 'dGhlIHNhbXBsZSBub25jZQ==');
 
+sub frame {
+    my ($text) = @_;
+    my $mask = "\1\2\3\4";
+    return "\x81" . chr(0x80 | length $text) . $mask
+        . ($text ^ substr $mask x 40, 0, length $text);
+}
+
 # a text comes back over the WebSocket
 sub echoes {
     my ($call, $text) = @_;
-    my $mask = "\1\2\3\4";
-    syswrite $call->{link}, "\x81" . chr(0x80 | length $text) . $mask
-        . ($text ^ substr $mask x 40, 0, length $text);
+    syswrite $call->{link}, frame($text);
     return wait_for(5, sub {
         return index($call->{text}, $text) >= 0 || !alive($call);
     }) && index($call->{text}, $text) >= 0;
@@ -214,6 +220,25 @@ for my $uri ('/long/x', '/big/large') {
 }
 
 ok(alive($_), "$_->{uri}: goes on before") for @ending, @staying;
+
+
+# before the answer, what follows the request may be read over it
+
+my $early = token();
+my $talker = { link => TRV::Http::open_link($edges[0]{socket}), text => '' };
+syswrite $talker->{link}, TRV::Http::format_request('GET', '/kept/slow',
+    keep => 1, headers => [ Authorization => "Bearer $early", @socket ])
+    . frame('with it');
+Time::HiRes::sleep(0.3);
+syswrite $talker->{link}, frame('x' x 125) x 8;
+ok(wait_for(5, sub { alive($talker); $talker->{text} =~ /with it/ }),
+   'what came with the request is echoed');
+close $talker->{link};
+my $early_id = token_id($early);
+ok(wait_for(5, sub { slurp("$edges[0]{dir}/access.log")
+                     =~ /^101 PASSED $early_id$/m }),
+   'the access log has the id of the token all the same');
+
 
 my $answer = $edges[1]->revoke({ token => $bad }, Prefer => 'wait=5');
 is($answer->{status}, 200, 'revoked');

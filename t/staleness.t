@@ -16,7 +16,8 @@ my %lines = (deny => 'token_revoke_stale 6s deny;',
              allow => 'token_revoke_stale 6s allow;',
              off => 'token_revoke_stale off;',
              dry => 'token_revoke_dry_run on; token_revoke_stale 6s deny;',
-             warn => 'token_revoke_log_level warn;');
+             warn => 'token_revoke_log_level warn;',
+             two => 'token_revoke_token bearer arg=token;');
 
 my $locations = join '', map { <<"CONF" } sort keys %lines;
         location /$_/ {
@@ -84,6 +85,18 @@ my $redis = redis();
 $edge->configure(redis => $redis);
 $edge->start;
 $edge->wait_ready;
+
+# with nothing in the set, too
+
+for my $case ([ 'api', $token, '200 PASSED', token_id($token) ],
+              [ 'api', undef, '401 MISSING', '-' ],
+              [ 'api', 'a,b', '400 MALFORMED', '-' ],
+              [ "two/x?token=$bad", $token, '400 MALFORMED', '-' ]) {
+    my ($place, $text, $verdict, $is) = @$case;
+    my (undef, $id) = verdict_is($place, $text, $verdict,
+                                 "empty: $place $verdict");
+    is($id, $is, '$token_revoke_id');
+}
 
 is($edge->revoke({ token => $bad })->{status}, 200, 'revoked');
 

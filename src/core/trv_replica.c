@@ -293,6 +293,23 @@ trv_replica_current(trv_replica_t *r)
 }
 
 
+/*
+ * The total is stored when the entry is in the table already.  It is cleared
+ * for a new table when the old one, which we may still have, is said to be not
+ * filled: so that is looked at last.
+ */
+
+bool
+trv_replica_empty(trv_replica_t *r)
+{
+    return r->control != NULL
+           && trv_control_get(&r->control->total[0]) == 0
+           && trv_control_get(&r->control->filled) == TRV_CONTROL_FILLED
+           && trv_replica_current(r)
+           && r->mapped != 0;
+}
+
+
 void
 trv_replica_prefetch(trv_replica_t *r, const trv_id_t *id)
 {

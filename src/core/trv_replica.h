@@ -55,11 +55,13 @@ void trv_replica_close(trv_replica_t *r);
  */
 trv_rc_e trv_replica_refresh(trv_replica_t *r);
 
+/* whether a lookup of any id, here and now, would say TRV_DECLINED */
+bool trv_replica_empty(trv_replica_t *r);
+
 /*
  * To be called as soon as an id is known that will be looked up: its place in
- * the table is mostly in no cache, and comes while the caller does something
- * else.  Maps the table in force, as a lookup does, so what is asked meanwhile
- * (trv_replica_ready() below) is of that table.
+ * the table is mostly in no cache, and comes meanwhile.  Maps the table in
+ * force, as those above and below do, so trv_replica_ready() is said of it.
  */
 void trv_replica_prefetch(trv_replica_t *r, const trv_id_t *id);
 
@@ -113,10 +115,7 @@ bool trv_replica_ready(const trv_replica_t *r);
 uint64_t trv_replica_contact_ms(const trv_replica_t *r);
 bool trv_replica_full(const trv_replica_t *r);
 
-/*
- * A descriptor of the directory for trv_table_create() in a child; the
- * caller's to close.  -1: errno.
- */
+/* the directory for trv_table_create() in a child, to be closed; -1: errno */
 int trv_replica_dir_open(const trv_replica_t *r);
 
 
@@ -140,9 +139,8 @@ void trv_replica_unlock(trv_replica_t *r);
 
 /*
  * Presence: each worker holds a shared lock on a descriptor of its own of the
- * control file.  trv_replica_leave() gives it up and says whether any other
- * worker of any nginx still has one: TRV_OK: this was the last; TRV_AGAIN:
- * there are others.  May be called again.
+ * control file.  Gives it up.  TRV_OK: of all workers of any nginx this was the
+ * last that had one; TRV_AGAIN: there are others.  May be called again.
  */
 trv_rc_e trv_replica_leave(trv_replica_t *r);
 

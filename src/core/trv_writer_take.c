@@ -74,6 +74,12 @@ trv_writer_take(trv_replica_t *r, const char *boot_id, uint64_t now_ms)
     trv_tally_start(&r->writer->tally);
     r->writer->tally.used = r->writer->claimed.count;
 
+    /* of a small table, at once: a kill may have come before the first count */
+
+    if (r->writer->claimed.count == 0) {
+        (void) trv_writer_scan(r, trv_table_capacity(0));
+    }
+
     (void) trv_writer_tables(r, true);
 
     /* or reloads one after the other would look like nobody */

@@ -69,9 +69,10 @@ typedef enum {
 typedef struct {
     ngx_http_trv_verdict_e    verdict;
     unsigned                  dry_run:1;         /* would have been refused */
-    unsigned                  has_id:1;
     unsigned                  refused:1;         /* header fields are set */
-    trv_id_t                  id;
+    trv_id_t                  id;        /* hi is 0: not made */
+    trv_str_t                 later;     /* of what it is to be made then; data
+                                            is NULL: of nothing */
     ngx_trv_set_t            *counted_set;       /* in its stats already */
     ngx_uint_t                counted;   /* as this */
     void                     *cutoff;    /* ngx_http_trv_cutoff_t or NULL */
@@ -96,6 +97,9 @@ ngx_int_t ngx_http_trv_preaccess_handler(ngx_http_request_t *r);
 /* NULL: the call was not judged, or there is no memory for a new one */
 ngx_http_trv_ctx_t *ngx_http_trv_ctx(ngx_http_request_t *r, ngx_uint_t create);
 
+/* of the token, made when it is asked for; NULL: none, or OpenSSL failed */
+const trv_id_t *ngx_http_trv_id(ngx_http_trv_ctx_t *ctx);
+
 /* one line for a call that is not let in, or no longer; `how` is part of it */
 void ngx_http_trv_log(ngx_http_request_t *r, ngx_http_trv_loc_conf_t *lcf,
     ngx_http_trv_ctx_t *ctx, const char *how);
@@ -119,7 +123,7 @@ ngx_int_t ngx_http_trv_refuse(ngx_http_request_t *r,
     ngx_http_trv_loc_conf_t *lcf, ngx_http_trv_ctx_t *ctx);
 ngx_int_t ngx_http_trv_let_in_handler(ngx_http_request_t *r);
 
-/* ngx_http_trv_cutoff.c: it ends with its token; NGX_OK, NGX_ERROR: memory */
+/* ngx_http_trv_cutoff.c: it ends with its token; NGX_ERROR: memory, OpenSSL */
 ngx_int_t ngx_http_trv_cutoff_add(ngx_http_request_t *r,
     ngx_http_trv_loc_conf_t *lcf, ngx_http_trv_ctx_t *ctx);
 

@@ -9,7 +9,7 @@
 static ngx_int_t ngx_http_trv_access(ngx_http_request_t *r,
     ngx_http_trv_loc_conf_t *lcf);
 static ngx_int_t ngx_http_trv_id_find(ngx_http_request_t *r,
-    ngx_http_trv_loc_conf_t *lcf, trv_id_t *id);
+    ngx_http_trv_loc_conf_t *lcf, trv_id_t *id, trv_str_t *later);
 static ngx_http_trv_verdict_e ngx_http_trv_judge(ngx_http_trv_loc_conf_t *lcf,
     ngx_int_t found, const trv_id_t *id);
 static ngx_trv_action_e ngx_http_trv_action(ngx_http_trv_loc_conf_t *lcf,
@@ -59,26 +59,19 @@ ngx_http_trv_access(ngx_http_request_t *r, ngx_http_trv_loc_conf_t *lcf)
 {
     trv_id_t             id;
     ngx_int_t            found;
+    trv_str_t            later;
     ngx_trv_action_e     action;
     ngx_http_trv_ctx_t  *ctx;
 
-    found = ngx_http_trv_id_find(r, lcf, &id);
-
-    if (found == NGX_OK) {
-        trv_replica_prefetch(lcf->set->replica, &id);
-    }
+    found = ngx_http_trv_id_find(r, lcf, &id, &later);
 
     ctx = ngx_http_trv_ctx(r, 1);
     if (ctx == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ctx->has_id = (found == NGX_OK);
-
-    if (ctx->has_id) {
-        ctx->id = id;
-    }
-
+    ctx->id = id;
+    ctx->later = later;
     ctx->verdict = ngx_http_trv_judge(lcf, found, &id);
 
     action = ngx_http_trv_action(lcf, ctx->verdict);
@@ -88,7 +81,7 @@ ngx_http_trv_access(ngx_http_request_t *r, ngx_http_trv_loc_conf_t *lcf)
 
     if (action == NGX_TRV_ACTION_PASSED) {
 
-        if (lcf->cutoff && ctx->has_id && !lcf->dry_run
+        if (lcf->cutoff && found == NGX_OK && !lcf->dry_run
             && ngx_http_trv_cutoff_add(r, lcf, ctx) != NGX_OK)
         {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -148,22 +141,66 @@ ngx_http_trv_count(ngx_http_trv_loc_conf_t *lcf, ngx_http_trv_ctx_t *ctx,
 }
 
 
-/* as ngx_http_trv_token_find(), but for what is found */
+/*
+ * As ngx_http_trv_token_find().  If there is anything in the set to compare it
+ * with, the id is made, and its place in the table on its way.  If not, it is
+ * left for later, out of a copy: over its header fields nginx may read what a
+ * client sends after an upgrade.
+ */
 
 static ngx_int_t
 ngx_http_trv_id_find(ngx_http_request_t *r, ngx_http_trv_loc_conf_t *lcf,
-    trv_id_t *id)
+    trv_id_t *id, trv_str_t *later)
 {
-    ngx_int_t  rc;
-    trv_str_t  token;
+    char       *p;
+    ngx_int_t   rc;
+    trv_str_t   token;
+
+    ngx_memzero(id, sizeof(trv_id_t));
+    ngx_memzero(later, sizeof(trv_str_t));
 
     rc = ngx_http_trv_token_find(r, lcf->sources, &token);
 
-    if (rc == NGX_OK && trv_id_digest(token.data, token.len, id) != TRV_OK) {
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (trv_replica_empty(lcf->set->replica)) {
+        p = ngx_pnalloc(r->pool, token.len);
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_memcpy(p, token.data, token.len);
+
+        later->data = p;
+        later->len = token.len;
+
+        return NGX_OK;
+    }
+
+    if (trv_id_digest(token.data, token.len, id) != TRV_OK) {
         return NGX_ERROR;
     }
 
-    return rc;
+    trv_replica_prefetch(lcf->set->replica, id);
+
+    return NGX_OK;
+}
+
+
+const trv_id_t *
+ngx_http_trv_id(ngx_http_trv_ctx_t *ctx)
+{
+    if (ctx->id.hi == 0
+        && (ctx->later.data == NULL
+            || trv_id_digest(ctx->later.data, ctx->later.len, &ctx->id)
+               != TRV_OK))
+    {
+        return NULL;
+    }
+
+    return &ctx->id;
 }
 
 
@@ -192,7 +229,11 @@ ngx_http_trv_judge(ngx_http_trv_loc_conf_t *lcf, ngx_int_t found,
 
     currency = ngx_http_trv_currency(lcf->set, lcf);
 
-    rc = trv_replica_lookup(lcf->set->replica, id);
+    rc = TRV_DECLINED;
+
+    if (id->hi != 0) {
+        rc = trv_replica_lookup(lcf->set->replica, id);
+    }
 
     /* present means refused, however old that knowledge is */
 
@@ -258,15 +299,18 @@ ngx_http_trv_log(ngx_http_request_t *r, ngx_http_trv_loc_conf_t *lcf,
     char                  hex[TRV_ID_HEX_LEN];
     u_char                path[NGX_HTTP_TRV_LOG_PATH];
     ngx_log_t            *log;
-    ngx_str_t             id, uri;
+    ngx_str_t             text, uri;
+    const trv_id_t       *id;
     ngx_log_handler_pt    handler;
 
-    ngx_str_set(&id, "-");
+    ngx_str_set(&text, "-");
 
-    if (ctx->has_id) {
-        trv_id_format(&ctx->id, hex);
-        id.data = (u_char *) hex;
-        id.len = 8;
+    id = ngx_http_trv_id(ctx);
+
+    if (id) {
+        trv_id_format(id, hex);
+        text.data = (u_char *) hex;
+        text.len = 8;
     }
 
     uri.data = path;
@@ -280,7 +324,7 @@ ngx_http_trv_log(ngx_http_request_t *r, ngx_http_trv_loc_conf_t *lcf,
                   "token revocation%s: %V, token id: %V, set: \"%V\", "
                   "client: %V, method: %V, uri: \"%V\"",
                   how,
-                  &ngx_http_trv_verdict_names[ctx->verdict], &id,
+                  &ngx_http_trv_verdict_names[ctx->verdict], &text,
                   &lcf->set->name, &r->connection->addr_text,
                   &r->method_name, &uri);
 

@@ -19,8 +19,15 @@ ngx_int_t
 ngx_http_trv_cutoff_add(ngx_http_request_t *r, ngx_http_trv_loc_conf_t *lcf,
     ngx_http_trv_ctx_t *ctx)
 {
+    const trv_id_t         *id;
     ngx_pool_cleanup_t     *cln;
     ngx_http_trv_cutoff_t  *co;
+
+    id = ngx_http_trv_id(ctx);
+
+    if (id == NULL) {
+        return NGX_ERROR;
+    }
 
     co = ctx->cutoff;
 
@@ -47,7 +54,7 @@ ngx_http_trv_cutoff_add(ngx_http_request_t *r, ngx_http_trv_loc_conf_t *lcf,
     }
 
     co->lcf = lcf;
-    co->watch.id = ctx->id;
+    co->watch.id = *id;
 
     ngx_trv_watch_add(&lcf->set->watch, &co->watch);
 

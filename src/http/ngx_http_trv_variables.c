@@ -94,11 +94,13 @@ ngx_http_trv_variable_id(ngx_http_request_t *r, ngx_http_variable_value_t *v,
     uintptr_t data)
 {
     u_char               *p;
+    const trv_id_t       *id;
     ngx_http_trv_ctx_t   *ctx;
 
     ctx = ngx_http_trv_ctx(r, 0);
+    id = ctx ? ngx_http_trv_id(ctx) : NULL;
 
-    if (ctx == NULL || !ctx->has_id) {
+    if (id == NULL) {
         v->not_found = 1;
         return NGX_OK;
     }
@@ -108,7 +110,7 @@ ngx_http_trv_variable_id(ngx_http_request_t *r, ngx_http_variable_value_t *v,
         return NGX_ERROR;
     }
 
-    trv_id_format(&ctx->id, (char *) p);
+    trv_id_format(id, (char *) p);
 
     v->valid = 1;
     v->no_cacheable = 1;

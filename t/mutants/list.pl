@@ -3,6 +3,43 @@
 # its program, or a file in t/.
 
 (
+    # an empty set
+
+    [ 'the id of a call that an empty set lets in is never made',
+      'src/http/ngx_http_trv_access.c',
+      'if (ctx->id.hi == 0
+        && (ctx->later.data == NULL
+            || trv_id_digest(ctx->later.data, ctx->later.len, &ctx->id)
+               != TRV_OK))',
+      'if (ctx->id.hi == 0)',
+      't/staleness.t' ],
+
+    [ 'the id of a call is made of what came in place of its token',
+      'src/http/ngx_http_trv_access.c',
+      'later->data = p;',
+      'later->data = (char *) token.data;',
+      't/cutoff.t' ],
+
+    [ 'a set is empty before it is filled',
+      'src/core/trv_replica.c',
+      '&& trv_control_get(&r->control->filled) == TRV_CONTROL_FILLED
+           && trv_replica_current(r)',
+      '&& trv_replica_current(r)',
+      'unit/trv_replica_test' ],
+
+    [ 'an empty set is not mapped for those who ask whether it is ready',
+      'src/core/trv_replica.c',
+      '&& trv_replica_current(r)
+           && r->mapped != 0;',
+      ';',
+      'unit/trv_replica_test' ],
+
+    [ 'a set is empty while its first entry was put but not counted',
+      'src/core/trv_writer_take.c',
+      'if (r->writer->claimed.count == 0) {',
+      'if (0) {',
+      'unit/trv_replica_test' ],
+
     # the log
 
     [ 'a gap in the log is not seen',

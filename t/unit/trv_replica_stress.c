@@ -171,6 +171,7 @@ trv_reader_run(uint64_t seed)
             if (known) {
                 id = trv_test_id((seed >> 20) % known);
                 trv_check(trv_replica_lookup(r, &id) == TRV_OK);
+                trv_check(!trv_replica_empty(r));
             }
 
             id = trv_test_id(1000000000 + (seed >> 20) % 1000000);

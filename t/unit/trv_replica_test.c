@@ -43,6 +43,75 @@ trv_replica_prefetch_maps_as_a_lookup_does(void **state)
 }
 
 
+/* who is told that it is empty looks for nothing, and lets every call in */
+
+static void
+trv_replica_is_empty_if_any_lookup_would_say_so(void **state)
+{
+    int             fd, dir;
+    trv_id_t        id;
+    const char     *path;
+    struct stat     st;
+    trv_digest_t    none;
+    trv_control_t  *control;
+    trv_replica_t  *w, *r;
+
+    path = trv_replica_path(state, "empty");
+    id = trv_test_id(1);
+
+    r = trv_replica_open(path);
+    assert_false(trv_replica_empty(r));  /* no control file */
+
+    dir = open(path, O_RDONLY | O_DIRECTORY);
+    assert_int_equal(trv_control_create(dir, 1), TRV_OK);
+    close(dir);
+    (void) trv_replica_refresh(r);
+    assert_false(trv_replica_empty(r));  /* no table */
+
+    w = trv_replica_writer(path, "boot", TRV_OK);
+    assert_false(trv_replica_empty(r));  /* it may just be not there yet */
+    assert_false(trv_replica_empty(w));
+
+    trv_writer_filled_set(w);
+    assert_true(trv_replica_empty(r));
+    assert_true(trv_replica_ready(r));   /* mapped by this */
+    assert_true(trv_replica_empty(w));
+    assert_int_equal(trv_replica_lookup(r, &id), TRV_DECLINED);
+
+    assert_int_equal(trv_writer_put(w, &id, DAY), TRV_OK);
+    assert_false(trv_replica_empty(r));
+    assert_false(trv_replica_empty(w));
+
+    /* killed when it was put, but not yet counted */
+
+    dir = open(path, O_RDONLY | O_DIRECTORY);
+    assert_int_equal(trv_control_open(dir, true, &fd, &control, &st), TRV_OK);
+    memset(&none, 0, sizeof(none));
+    trv_control_total_set(control, &none);
+    trv_control_close(fd, control);
+    trv_replica_close(w);
+    w = trv_replica_take(path, "boot", 0, TRV_OK);
+    assert_false(trv_replica_empty(r));
+    assert_int_equal(trv_replica_lookup(r, &id), TRV_OK);
+    trv_replica_close(w);
+
+    /* its table is lost: those who have it refuse until all is there again */
+
+    fd = openat(dir, "table.1.1", O_WRONLY);
+    assert_int_equal(write(fd, "broken", 6), 6);
+    close(fd);
+    close(dir);
+    w = trv_replica_writer(path, "boot", TRV_CORRUPT);
+    assert_false(trv_replica_empty(r));
+    trv_writer_filled_set(w);
+    assert_true(trv_replica_empty(r));
+    assert_int_equal(trv_replica_lookup(r, &id), TRV_DECLINED);
+
+    trv_replica_close(w);
+    trv_replica_close(r);
+}
+
+
 static void
 trv_replica_readers_follow_through_generations(void **state)
 {
@@ -352,6 +421,7 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(trv_replica_prefetch_maps_as_a_lookup_does),
+        cmocka_unit_test(trv_replica_is_empty_if_any_lookup_would_say_so),
         cmocka_unit_test(trv_replica_readers_follow_through_generations),
         cmocka_unit_test(trv_replica_forgets_days_that_are_over),
         cmocka_unit_test(trv_replica_keeps_all_that_is_put_meanwhile),
