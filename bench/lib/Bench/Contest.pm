@@ -245,7 +245,8 @@ sub seen {
 
     my $seen = load_end($load->{load});
     my %calls = %{ $load->{calls} || {} };
-    $calls{ $load->{first} } += $seen->{calls} - sum0(values %calls);
+    my $turns = sum0(values %calls);
+    $calls{ $load->{first} } += $seen->{calls} - $turns;
 
     my $refused = sum0(@calls{ grep { $self->refuses($_) } keys %calls });
     my $want = $REVOKED * $refused / sum0(values %calls);
