@@ -191,7 +191,7 @@ mutants: test-packages
 # measurements: bench/README.md; what is built for them is built as the module
 
 BENCH          := $(addprefix $(BUILD)/bench/,check tokens watch call crowd \
-                              counters hold.so ngx_http_trv_probe_module.so)
+                              counters witness hold.so ngx_http_trv_probe_module.so)
 
 BENCH_PACKAGES := wrk haproxy libnginx-mod-http-lua libnginx-mod-http-js \
                   lua-nginx-redis lua-resty-core linux-perf util-linux
@@ -202,7 +202,7 @@ $(BUILD)/bench/core/%.o: src/core/%.c $(HEADERS)
 	@mkdir -p $(@D)
 	$(CC) $(BENCH_CFLAGS) -fPIC -c -o $@ $<
 
-$(BUILD)/bench/%.so: bench/%.c bench/clock.h
+$(BUILD)/bench/%.so: bench/%.c bench/clock.h bench/hold.h
 	@mkdir -p $(@D)
 	$(CC) $(BENCH_CFLAGS) -shared -fPIC -o $@ $<
 
@@ -213,6 +213,10 @@ $(BUILD)/bench/%: bench/%.c bench/tokens.h \
                   $(CORE:src/core/%.c=$(BUILD)/bench/core/%.o)
 	$(CC) $(BENCH_CFLAGS) -o $@ $(filter-out %.h,$^) \
 	    -lcrypto -lhiredis -ljansson
+
+$(BUILD)/bench/witness: bench/witness.c bench/clock.h bench/hold.h
+	@mkdir -p $(@D)
+	$(CC) $(BENCH_CFLAGS) -o $@ $<
 
 $(BUILD)/bench/call: bench/call.c bench/call_list.c bench/call_list.h \
                      bench/clock.h
