@@ -38,14 +38,6 @@ function request()
   return calls[tonumber(counter[1])][next_token]
 end
 
--- milliseconds between an answer and the next call of a connection
-
-local pause = tonumber(os.getenv('BENCH_PAUSE'))
-
-if pause then
-  function delay() return pause end
-end
-
 function done(summary, latency)
   local errors = summary.errors
   print(string.format('bench %d %d %d %.6f %d %d', summary.requests,

@@ -23,10 +23,6 @@ my $ROUNDS = quick() ? 1 : 5;           # of reloads
 my $SECONDS = 2;                        # of load around one
 my $FILL_SEC = 300;                     # the most that growth may take
 
-# with both CPUs of a virtual machine at work all the time its host takes them
-# away for milliseconds; 16 connections make some 3000 calls a second so
-my $PAUSE_MS = 5;
-
 # the worker that is measured has its CPU for itself
 pin($Bench::CPU_CLIENT, $$);
 
@@ -253,8 +249,7 @@ sub filled {
     my ($title, $server, $redis, $n, $until) = @_;
 
     my $load = load_start($server->url('/file/file'),
-                          tokens(1000, $LEN, $TOKENS), seconds => $FILL_SEC,
-                          pause => $PAUSE_MS);
+                          tokens(1000, $LEN, $TOKENS), seconds => $FILL_SEC);
     sleep 1;
     my $witness = bless {
         pid => TRV::Process->spawn(dir() . '/witness.log', program('witness'),

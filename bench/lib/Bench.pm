@@ -161,8 +161,7 @@ sub load_redis {
 
 # calls a server with these tokens, in the background; options: seconds,
 # connections, client: of call.c (h1, h2) in place of wrk, paths: those that it
-# may be aimed at, in place of that of the URL, pause: of wrk's connections
-# before each call, in ms
+# may be aimed at, in place of that of the URL
 sub load_start {
     my ($url, $list, %options) = @_;
 
@@ -178,7 +177,6 @@ sub load_start {
         : ('wrk', '-t1', "-c$connections", "-d${seconds}s", '--timeout', '20s',
            '-s', "$FindBin::Bin/call.lua", $url, '--', $list, $counter, @paths);
 
-    local $ENV{BENCH_PAUSE} = $options{pause} // '';
     my $pid = open my $out, '-|', 'taskset', '-c', $CPU_CLIENT, @command
         or die "taskset: $!\n";
     return $loads{$pid} = { pid => $pid, out => $out,
