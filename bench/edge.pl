@@ -269,6 +269,9 @@ sub filled {
     my $took = time - $began;
     $stolen = stolen() - $stolen;
     my $held = held($server);
+    $witness->running
+        or note('- nobody says when the CPU stood still: '
+                . slurp(dir() . '/witness.log'));
     $witness->end_by('TERM', 5);
     waitpid $pid, 0;
 

@@ -7,8 +7,8 @@
  * Spans in which the CPU did not go on (witness.c) are no time of the worker.
  * The kernel makes the witness late by itself, too, if it works for long in one
  * go.  So what a worker asks it for that may be long is never left out: new
- * processes, memory and files.  The rest are a few microseconds each, of every
- * call of any nginx.
+ * processes, memory, what changes or frees files.  The rest are a few
+ * microseconds each, of every call of any nginx.
  */
 
 #define _GNU_SOURCE
@@ -102,6 +102,8 @@ bench_wrap(int, munmap, (void *p, size_t len), (p, len))
 bench_wrap(int, madvise, (void *p, size_t len, int advice), (p, len, advice))
 bench_wrap(int, posix_fallocate, (int fd, off_t at, off_t len), (fd, at, len))
 bench_wrap(int, fsync, (int fd), (fd))
+bench_wrap(int, close, (int fd), (fd))
+bench_wrap(ssize_t, write, (int fd, const void *p, size_t len), (fd, p, len))
 bench_wrap(int, unlinkat, (int fd, const char *name, int flags),
            (fd, name, flags))
 bench_wrap(int, renameat, (int fd, const char *name, int to_fd,
